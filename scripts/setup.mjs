@@ -46,19 +46,18 @@ const run = (command, args) => {
   return { ok: result.status === 0, output, command: [command, ...args].join(" ") }
 }
 
-const lastLines = (output) =>
-  output
-    .trimEnd()
-    .split("\n")
-    .slice(-12)
-    .map((line) => `    ${line}`)
-    .join("\n")
+/** What tells most about a failure: npm says it first and goes on with advice, everything else says it last. */
+const excerpt = (output) => {
+  const lines = output.trimEnd().split("\n")
+  const fromNpm = lines.filter((line) => /^npm (error|ERR!) /.test(line))
+  return (fromNpm.length > 0 ? fromNpm.slice(0, 12) : lines.slice(-12)).map((line) => `    ${line}`).join("\n")
+}
 
 const failed = (what, results, advice) =>
   new SetupError(
     [
       what,
-      ...results.filter(({ ok }) => !ok).map(({ command, output }) => `\n  ${command}\n${lastLines(output)}`),
+      ...results.filter(({ ok }) => !ok).map(({ command, output }) => `\n  ${command}\n${excerpt(output)}`),
       `\n${advice}`
     ].join("\n")
   )
