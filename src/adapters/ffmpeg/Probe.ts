@@ -1,0 +1,71 @@
+/** MediaProbe by ffprobe. */
+import { Effect, Layer, Schema, Stream } from "effect"
+import { stat } from "node:fs/promises"
+import { SourceRejected } from "../../domain/media/Source.ts"
+import { MediaProbe, ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
+import { Subprocess } from "../process/Subprocess.ts"
+import { lastWords } from "./FailureReason.ts"
+import { inputOptions } from "./InputOptions.ts"
+import { collectPacket, packetEntries, type PacketTimes, probeEntries, ProbeOutput, toSource } from "./ProbeOutput.ts"
+
+const decodeOutput = Schema.decodeUnknownEffect(ProbeOutput)
+
+const notAVideo = (why: string) =>
+  new SourceRejected({
+    problem: `The file is not a video that can be read (${why})`,
+    remedy: "Upload an MP4, MKV, WebM, MOV, AVI or MPEG-TS file that plays in a video player"
+  })
+
+export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
+  MediaProbe,
+  Effect.gen(function* () {
+    const subprocess = yield* Subprocess
+
+    const describe = (path: string) =>
+      subprocess.run("ffprobe", ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)]).pipe(
+        Effect.catchTags({
+          SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
+          ProcessFailed: (error) =>
+            Effect.fail(
+              error.signal === null
+                ? notAVideo(withoutPath(lastWords(error.stderrTail), path))
+                : new ProbeUnavailable({ problem: error.message })
+            )
+        }),
+        Effect.flatMap(({ stdout }) => decodeOutput(stdout)),
+        Effect.catchTag("SchemaError", () => Effect.fail(notAVideo("ffprobe's description of it makes no sense")))
+      )
+
+    /** A damaged file makes ffprobe end badly after what it could read: what it could not is missing, and that is judged. */
+    const scan = Effect.fnUntraced(function* (path: string) {
+      const streams = new Map<number, PacketTimes>()
+      const child = yield* subprocess.start("ffprobe", [
+        "-v",
+        "error",
+        "-of",
+        "csv=p=0",
+        "-show_entries",
+        packetEntries,
+        ...inputOptions(path)
+      ])
+      yield* Stream.runForEach(child.lines, (line) => Effect.sync(() => collectPacket(streams, line)))
+      yield* Effect.ignore(child.exit)
+      return streams
+    }, Effect.scoped, Effect.mapError((error) => new ProbeUnavailable({ problem: error.message })))
+
+    const probe = Effect.fn("MediaProbe.probe")(function* (path: string) {
+      const { size } = yield* Effect.tryPromise({
+        try: () => stat(path),
+        catch: (cause) => new ProbeUnavailable({ problem: `${path} cannot be read: ${String(cause)}` })
+      })
+      const source = toSource(yield* describe(path), yield* scan(path), size)
+      return source ?? (yield* notAVideo("it has no moving pictures"))
+    })
+
+    return MediaProbe.of({ probe })
+  })
+)
+
+/** Paths of this machine mean nothing to the person who uploaded the file. */
+const withoutPath = (text: string, path: string) => text.replaceAll(`file:${path}`, "").replaceAll(path, "").replace(/^:\s*/, "")
+

@@ -1,0 +1,196 @@
+/** What ffprobe prints, decoded, and what it means. */
+import { Schema } from "effect"
+import * as FrameRate from "../../domain/media/FrameRate.ts"
+import type { AudioStream, Source, VideoStream } from "../../domain/media/Source.ts"
+
+const SideData = Schema.Struct({ rotation: Schema.optionalKey(Schema.Finite) })
+
+const Stream = Schema.Struct({
+  index: Schema.Int,
+  codec_type: Schema.optionalKey(Schema.String),
+  codec_name: Schema.optionalKey(Schema.String),
+  width: Schema.optionalKey(Schema.Int),
+  height: Schema.optionalKey(Schema.Int),
+  sample_aspect_ratio: Schema.optionalKey(Schema.String),
+  pix_fmt: Schema.optionalKey(Schema.String),
+  bits_per_raw_sample: Schema.optionalKey(Schema.String),
+  field_order: Schema.optionalKey(Schema.String),
+  color_range: Schema.optionalKey(Schema.String),
+  color_transfer: Schema.optionalKey(Schema.String),
+  r_frame_rate: Schema.optionalKey(Schema.String),
+  avg_frame_rate: Schema.optionalKey(Schema.String),
+  duration: Schema.optionalKey(Schema.FiniteFromString),
+  start_time: Schema.optionalKey(Schema.FiniteFromString),
+  channels: Schema.optionalKey(Schema.Int),
+  sample_rate: Schema.optionalKey(Schema.FiniteFromString),
+  disposition: Schema.optionalKey(Schema.Struct({ attached_pic: Schema.optionalKey(Schema.Int), default: Schema.optionalKey(Schema.Int) })),
+  tags: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  side_data_list: Schema.optionalKey(Schema.Array(SideData))
+})
+interface Stream extends Schema.Schema.Type<typeof Stream> {}
+
+export const ProbeOutput = Schema.fromJsonString(Schema.Struct({
+  streams: Schema.Array(Stream),
+  format: Schema.Struct({
+    format_name: Schema.String,
+    size: Schema.optionalKey(Schema.FiniteFromString),
+    start_time: Schema.optionalKey(Schema.FiniteFromString),
+    duration: Schema.optionalKey(Schema.FiniteFromString)
+  })
+}))
+export type ProbeOutput = typeof ProbeOutput.Type
+
+/** `-show_entries stream=...:format=...` of exactly the fields that are decoded above. */
+export const probeEntries = [
+  "stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,bits_per_raw_sample,field_order",
+  ",color_range,color_transfer,r_frame_rate,avg_frame_rate,duration,start_time,channels,sample_rate",
+  ":stream_disposition=attached_pic,default:stream_tags:stream_side_data=rotation",
+  ":format=format_name,size,start_time,duration"
+].join("")
+
+/** Presentation times of a stream's packets in seconds, in file order, and the longest packet's duration. */
+export interface PacketTimes {
+  readonly times: Array<number>
+  last: number
+}
+
+/** `stream_index,pts_time,dts_time,duration_time` of each packet, as `-of csv=p=0` prints it. */
+export const packetEntries = "packet=stream_index,pts_time,dts_time,duration_time"
+
+/** Gathers one line of the packet listing. Packets without any time are counted at the end of the ones before. */
+export const collectPacket = (streams: Map<number, PacketTimes>, line: string): void => {
+  const [index = "", pts = "", dts = "", duration = ""] = line.split(",")
+  const stream = Number(index)
+  if (index === "" || Number.isNaN(stream)) return
+  const found = streams.get(stream) ?? { times: [], last: 0 }
+  const time = [Number.parseFloat(pts), Number.parseFloat(dts), found.last].find((value) => Number.isFinite(value)) ?? 0
+  const length = Number.parseFloat(duration)
+  found.times.push(time)
+  found.last = Math.max(found.last, time + (Number.isFinite(length) ? length : 0))
+  streams.set(stream, found)
+}
+
+const fraction = (text: string | undefined): FrameRate.FrameRate | null => {
+  const match = /^(\d+)\/(\d+)$/.exec(text ?? "")
+  const numerator = Number(match?.[1] ?? 0)
+  const denominator = Number(match?.[2] ?? 0)
+  return numerator > 0 && denominator > 0 ? FrameRate.make(numerator, denominator) : null
+}
+
+const aspect = (text: string | undefined): number => {
+  const match = /^(\d+):(\d+)$/.exec(text ?? "")
+  const ratio = Number(match?.[1] ?? 1) / Number(match?.[2] ?? 1)
+  return Number.isFinite(ratio) && ratio > 0 ? ratio : 1
+}
+
+/** The display matrix turns counter-clockwise; people and players say clockwise. Odd angles are left alone. */
+const rotation = (stream: Stream): VideoStream["rotation"] => {
+  const degrees = stream.side_data_list?.find((data) => data.rotation !== undefined)?.rotation ?? 0
+  const clockwise = ((Math.round(-degrees) % 360) + 360) % 360
+  return clockwise === 90 || clockwise === 180 || clockwise === 270 ? clockwise : 0
+}
+
+const bitDepth = (stream: Stream): number => {
+  const raw = Number(stream.bits_per_raw_sample)
+  if (raw > 0) return raw
+  return Number(/p(9|10|12|14|16)(le|be)$/.exec(stream.pix_fmt ?? "")?.[1] ?? 8)
+}
+
+const fieldOrders: Readonly<Record<string, VideoStream["fieldOrder"]>> = {
+  progressive: "progressive",
+  tt: "interlaced",
+  bb: "interlaced",
+  tb: "interlaced",
+  bt: "interlaced"
+}
+
+const dynamicRanges: Readonly<Record<string, VideoStream["dynamicRange"]>> = { smpte2084: "pq", "arib-std-b67": "hlg" }
+
+/** `00:00:05.005000000`, as Matroska's muxers write it. */
+const durationTag = (stream: Stream): number | null => {
+  const match = /^(\d+):(\d+):(\d+(?:\.\d+)?)$/.exec(stream.tags?.["DURATION"] ?? "")
+  return match === null ? null : Number(match[1]) * 3600 + Number(match[2]) * 60 + Number(match[3])
+}
+
+/** Every picture lies within 0.4 of a frame of where a constant rate would put it. */
+const liesOnGrid = (sorted: ReadonlyArray<number>, rate: FrameRate.FrameRate): boolean => {
+  const first = sorted[0] ?? 0
+  const allowed = 0.4 / FrameRate.toNumber(rate)
+  return sorted.every((time, frame) => Math.abs(time - first - FrameRate.seconds(rate, frame)) < allowed)
+}
+
+const fallbackRate = FrameRate.make(25)
+
+const videoStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["format"], reached: number): VideoStream => {
+  const fileStart = format.start_time ?? 0
+  const sorted = packets.times.toSorted((a, b) => a - b)
+  const average = fraction(stream.avg_frame_rate) ?? fraction(stream.r_frame_rate) ?? fallbackRate
+  const candidates = [fraction(stream.r_frame_rate), average].filter((rate) => rate !== null)
+  const constant = sorted.length > 0 ? candidates.find((rate) => liesOnGrid(sorted, rate)) : undefined
+  const nominal = constant ?? average
+  const first = sorted[0] ?? 0
+  const end = Math.max(packets.last, (sorted.at(-1) ?? 0) + FrameRate.seconds(nominal, 1))
+  const start = first - fileStart
+  const claimedByFormat = format.duration ?? 0
+  const own = stream.duration ?? durationTag(stream)
+  return {
+    index: stream.index,
+    codec: stream.codec_name ?? "unknown",
+    width: stream.width ?? 0,
+    height: stream.height ?? 0,
+    pixelAspect: aspect(stream.sample_aspect_ratio),
+    rotation: rotation(stream),
+    nominalFrameRate: nominal,
+    averageFrameRate: sorted.length > 1 && end > first
+      ? FrameRate.make(Math.round((sorted.length / (end - first)) * 1000), 1000)
+      : average,
+    constantFrameRate: constant !== undefined,
+    frames: sorted.length,
+    start,
+    duration: sorted.length === 0 ? 0 : end - first,
+    // A header that only knows the whole file's length promises it for whichever stream is longest.
+    promised: own !== null ? own + start : reached - fileStart >= claimedByFormat - 1 ? end - fileStart : claimedByFormat,
+    pixelFormat: stream.pix_fmt ?? "unknown",
+    bitDepth: bitDepth(stream),
+    fieldOrder: fieldOrders[stream.field_order ?? ""] ?? "unknown",
+    dynamicRange: dynamicRanges[stream.color_transfer ?? ""] ?? "sdr",
+    fullRange: stream.color_range === "pc" || (stream.pix_fmt ?? "").startsWith("yuvj")
+  }
+}
+
+const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["format"]): AudioStream => {
+  const start = Math.min(...packets.times.slice(0, 8)) - (format.start_time ?? 0)
+  return {
+    index: stream.index,
+    codec: stream.codec_name ?? "unknown",
+    channels: Math.max(1, stream.channels ?? 2),
+    sampleRate: stream.sample_rate ?? 48000,
+    language: stream.tags?.["language"] ?? "und",
+    start,
+    duration: packets.last - (format.start_time ?? 0) - start
+  }
+}
+
+/** Cover art is a video stream of one picture, and comes first in some files. */
+const isPicture = (stream: Stream, packets: Map<number, PacketTimes>): boolean =>
+  stream.disposition?.attached_pic === 1 ||
+  (["mjpeg", "png", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") && (packets.get(stream.index)?.times.length ?? 0) <= 1)
+
+/** The source, or null when the file has no moving pictures. `bytes` is the size of the file. */
+export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>, bytes: number): Source | null => {
+  const length = (stream: Stream) => packets.get(stream.index)?.times.length ?? 0
+  const moving = output.streams
+    .filter((stream) => stream.codec_type === "video" && !isPicture(stream, packets) && length(stream) > 0)
+    .toSorted((a, b) => (b.disposition?.default ?? 0) - (a.disposition?.default ?? 0) || length(b) - length(a))
+  const [video] = moving
+  if (video === undefined) return null
+  const reached = Math.max(...[...packets.values()].map((stream) => stream.last))
+  return {
+    container: output.format.format_name,
+    bytes,
+    video: videoStream(video, packets.get(video.index)!, output.format, reached),
+    audio: output.streams
+      .filter((stream) => stream.codec_type === "audio" && length(stream) > 0)
+      .map((stream) => audioStream(stream, packets.get(stream.index)!, output.format))
+  }
+}

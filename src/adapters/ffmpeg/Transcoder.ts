@@ -1,0 +1,110 @@
+/** Transcoder by one ffmpeg a task. */
+import { type Cause, Clock, Duration, Effect, Layer, Queue, Stream } from "effect"
+import { mkdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
+import type { RenditionName } from "../../domain/media/Rendition.ts"
+import { initName } from "../../domain/media/Segment.ts"
+import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
+import { renditionNames } from "../../domain/media/TranscodePlan.ts"
+import type { TranscodeEvent } from "../../domain/ports/Transcoder.ts"
+import { TranscodeFailed, Transcoder } from "../../domain/ports/Transcoder.ts"
+import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
+import { Subprocess } from "../process/Subprocess.ts"
+import { listName, posterArguments, transcodeArguments } from "./Arguments.ts"
+import { detect } from "./Detection.ts"
+import { failureReason, lastWords } from "./FailureReason.ts"
+import { makeProgressReader } from "./ProgressLines.ts"
+
+const lookEvery = Duration.millis(200)
+
+const toTranscodeFailed = (error: ProcessFailed | SpawnFailed): TranscodeFailed =>
+  error._tag === "SpawnFailed"
+    ? new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })
+    : new TranscodeFailed({
+      reason: error.signal === null ? failureReason(error.stderrTail) : "crashed",
+      problem: error.signal === null ? `ffmpeg failed: ${lastWords(error.stderrTail)}` : `ffmpeg was killed by ${error.signal}`,
+      details: error.stderrTail
+    })
+
+/** Files of a rendition that ffmpeg's list names and that were not seen before. A listed file never changes again. */
+const makeFolderWatch = (folder: string, rendition: RenditionName) => {
+  let seen = 0
+  return async (): Promise<ReadonlyArray<TranscodeEvent>> => {
+    const list = await readFile(join(folder, listName), "utf8").catch(() => "")
+    const listed = list.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
+    // The init segment is complete when the first media segment is.
+    const names = listed.length > 0 ? [initName, ...listed] : []
+    const fresh = names.slice(seen)
+    seen = names.length
+    return fresh.map((name) => ({ _tag: "FileReady", rendition, name, path: join(folder, name) }))
+  }
+}
+
+const make = (options: { readonly stallAfter: Duration.Duration }) =>
+  Effect.gen(function* () {
+    const subprocess = yield* Subprocess
+    const capabilities = yield* detect
+
+    const run = Effect.fnUntraced(function* (
+      job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string },
+      queue: Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
+    ) {
+      const folderOf = (rendition: string) => join(job.folder, rendition)
+      const names = renditionNames(job.plan)
+      yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
+      const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
+      const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
+        Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
+      )
+
+      const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }))
+      const read = makeProgressReader()
+      let frames = 0
+      let advancedAt = yield* Clock.monotonicTimeNanos
+      const follow = Stream.runForEach(child.lines, Effect.fnUntraced(function* (line) {
+        const block = read(line)
+        if (block === null) return
+        if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
+        frames = block.frames
+        yield* Queue.offer(queue, { _tag: "Advanced", ...block })
+      }))
+      const watch = Effect.gen(function* () {
+        yield* Effect.sleep(lookEvery)
+        yield* look
+        const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
+        if (still > Duration.toMillis(options.stallAfter)) {
+          return yield* new TranscodeFailed({
+            reason: "stalled",
+            problem: `ffmpeg made no frame for ${Math.round(still / 1000)} s`,
+            details: yield* child.stderrTail
+          })
+        }
+      }).pipe(Effect.forever)
+
+      yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
+      yield* look
+    }, Effect.mapError((error) => error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error)))
+
+    const transcode = (job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string }) =>
+      Stream.callback<TranscodeEvent, TranscodeFailed>((queue) =>
+        run(job, queue).pipe(
+          Effect.matchCauseEffect({
+            onSuccess: () => Queue.end(queue),
+            onFailure: (cause) => Queue.failCause(queue, cause)
+          })
+        )
+      )
+
+    const poster = Effect.fn("Transcoder.poster")(function* (job: {
+      readonly plan: TranscodePlan
+      readonly source: string
+      readonly path: string
+    }) {
+      yield* subprocess.run("ffmpeg", posterArguments(job.plan, { source: job.source, poster: job.path }))
+    }, Effect.mapError(toTranscodeFailed))
+
+    return Transcoder.of({ capabilities, transcode, poster })
+  })
+
+/** Fails at once, and says why, where there is no ffmpeg that works. `stallAfter`: no frame for so long ends the attempt. */
+export const layer = (options: { readonly stallAfter: Duration.Duration }) => Layer.effect(Transcoder, make(options))

@@ -1,0 +1,63 @@
+/** File operations whose result survives a power cut, with errors that say which path and why. */
+import { Effect } from "effect"
+import { constants } from "node:fs"
+import { copyFile, link, mkdir, open, rename, rm, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { MediaStoreError } from "../../domain/ports/MediaStore.ts"
+
+const codeOf = (cause: unknown): string => cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : ""
+
+export const diskError = (path: string, cause: unknown): MediaStoreError => {
+  const code = codeOf(cause)
+  const full = code === "ENOSPC" || code === "EDQUOT"
+  return new MediaStoreError({ reason: full ? "full" : code === "ENOENT" ? "unreadable" : "unwritable", path, cause })
+}
+
+const attempt = <A>(path: string, work: () => Promise<A>) =>
+  Effect.tryPromise({ try: work, catch: (cause) => diskError(path, cause) })
+
+export const makeFolder = (path: string) => attempt(path, () => mkdir(path, { recursive: true }))
+
+/** Removes a file or a whole folder; one that is not there is as good as removed. */
+export const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
+
+/** The names in a folder are only durable when the folder itself is. */
+export const syncFolder = (path: string) =>
+  attempt(path, async () => {
+    const folder = await open(path, constants.O_RDONLY)
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  })
+
+export const moveInto = Effect.fnUntraced(function* (from: string, to: string) {
+  yield* makeFolder(dirname(to))
+  yield* attempt(to, () => rename(from, to))
+  yield* syncFolder(dirname(to))
+})
+
+/** Codes of file systems on which a second name for the same bytes cannot be had. */
+const unlinkable = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"])
+
+/** A second name for the same bytes, or a copy where the file system has no such thing. Done already is done. */
+export const linkOrCopy = (from: string, to: string) =>
+  attempt(to, () =>
+    link(from, to).catch((cause: unknown) => {
+      if (codeOf(cause) === "EEXIST") return
+      if (unlinkable.has(codeOf(cause))) return copyFile(from, to, constants.COPYFILE_FICLONE)
+      throw cause
+    }))
+
+/** Either the old content or the new, never half of it. */
+export const writeWhole = (path: string, content: string) =>
+  attempt(path, async () => {
+    const partial = join(dirname(path), `.${crypto.randomUUID()}.partial`)
+    try {
+      await writeFile(partial, content, { flush: true })
+      await rename(partial, path)
+    } finally {
+      await rm(partial, { force: true })
+    }
+  })

@@ -1,0 +1,114 @@
+/**
+ * MediaStore on one file system:
+ *
+ *     tmp/                              what is still arriving
+ *     uploads/<video id><extension>     sources
+ *     attempts/<lease id>/<sha256>      what an attempt uploaded, named by content
+ *     published/<lease id>/<rendition>/ what viewers get, further names for the files of the attempts
+ */
+import { Effect, Layer, Stream } from "effect"
+import { createHash, randomUUID } from "node:crypto"
+import { open } from "node:fs/promises"
+import { join } from "node:path"
+import type { LeaseId, VideoId } from "../../domain/ids.ts"
+import { Sha256 } from "../../domain/ids.ts"
+import * as DashManifest from "../../domain/media/DashManifest.ts"
+import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
+import type { Presentation } from "../../domain/media/Presentation.ts"
+import type { FileDigest } from "../../domain/media/Segment.ts"
+import type { TaskOutput } from "../../domain/ports/JobStore.ts"
+import type { Received } from "../../domain/ports/MediaStore.ts"
+import { BytesMismatch, MediaStore } from "../../domain/ports/MediaStore.ts"
+import type { SourceFile } from "../../domain/videos/Video.ts"
+import { diskError, linkOrCopy, makeFolder, moveInto, remove, syncFolder, writeWhole } from "./Disk.ts"
+
+/** The playlists and the manifest of a presentation, by path within its folder. `base` leads from them to the folder. */
+const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyArray<readonly [string, string]> => [
+  [HlsPlaylist.masterName, HlsPlaylist.masterPlaylist(presentation, `${publication}/`)],
+  [DashManifest.manifestName, DashManifest.manifest(presentation, `${publication}/`)],
+  ...[...presentation.video, ...presentation.audio].map((track) =>
+    [join(track.name, HlsPlaylist.mediaName), HlsPlaylist.mediaPlaylist(track)] as const
+  )
+]
+
+const make = (root: string) =>
+  Effect.gen(function* () {
+    const temporary = join(root, "tmp")
+    const sourcePath = (id: VideoId, source: Pick<SourceFile, "extension">) => join(root, "uploads", `${id}${source.extension}`)
+    const attemptFolder = (lease: LeaseId) => join(root, "attempts", lease)
+    const partPath = (lease: LeaseId, file: Pick<FileDigest, "sha256">) => join(attemptFolder(lease), file.sha256)
+    const publicationPath = (publication: LeaseId, path: string) => join(root, "published", publication, path)
+
+    yield* Effect.forEach([temporary, join(root, "uploads"), join(root, "attempts"), join(root, "published")], makeFolder)
+
+    const receive = Effect.fn("MediaStore.receive")(function* <E>(
+      body: Stream.Stream<Uint8Array, E>,
+      options: { readonly maxBytes: number }
+    ) {
+      const path = join(temporary, randomUUID())
+      const file = yield* Effect.acquireRelease(
+        Effect.tryPromise({ try: () => open(path, "wx"), catch: (cause) => diskError(path, cause) }),
+        (file) => Effect.andThen(Effect.ignore(Effect.tryPromise(() => file.close())), Effect.ignore(remove(path)))
+      )
+      const hash = createHash("sha256")
+      let bytes = 0
+      yield* Stream.runForEach(body, (chunk) => {
+        bytes += chunk.length
+        if (bytes > options.maxBytes) {
+          return Effect.fail(new BytesMismatch({ expected: `at most ${options.maxBytes} bytes`, received: "more" }))
+        }
+        hash.update(chunk)
+        return Effect.tryPromise({ try: () => file.writeFile(chunk), catch: (cause) => diskError(path, cause) })
+      })
+      yield* Effect.tryPromise({ try: () => file.sync(), catch: (cause) => diskError(path, cause) })
+      return { path, bytes, sha256: Sha256.make(hash.digest("hex")) } satisfies Received
+    })
+
+    const placeSource = (received: Received, id: VideoId, extension: string) =>
+      moveInto(received.path, sourcePath(id, { extension }))
+
+    const placePart = (received: Received, lease: LeaseId) => moveInto(received.path, partPath(lease, received))
+
+    const assemblePublication = Effect.fn("MediaStore.assemblePublication")(function* (
+      publication: LeaseId,
+      outputs: ReadonlyArray<TaskOutput>,
+      presentation: Presentation
+    ) {
+      const files = outputs.flatMap((output) => output.files.map((file) => ({ ...file, lease: output.leaseId })))
+      const folders = new Set(files.map((file) => publicationPath(publication, file.rendition)))
+      yield* Effect.forEach(folders, makeFolder, { discard: true })
+      yield* Effect.forEach(
+        files,
+        (file) => linkOrCopy(partPath(file.lease, file), publicationPath(publication, join(file.rendition, file.name))),
+        { concurrency: 16, discard: true }
+      )
+      yield* Effect.forEach(
+        manifests(presentation, publication),
+        ([path, content]) => writeWhole(publicationPath(publication, path), content),
+        { discard: true }
+      )
+      yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, { discard: true })
+    })
+
+    const discardAttempt = (lease: LeaseId) => remove(attemptFolder(lease))
+
+    const probe = Effect.gen(function* () {
+      const path = join(temporary, `probe-${randomUUID()}`)
+      yield* writeWhole(path, "probe")
+      yield* remove(path)
+    })
+
+    return MediaStore.of({
+      receive,
+      placeSource,
+      sourcePath,
+      placePart,
+      partPath,
+      assemblePublication,
+      publicationPath,
+      discardAttempt,
+      probe
+    })
+  })
+
+export const layer = (options: { readonly root: string }) => Layer.effect(MediaStore, make(options.root))

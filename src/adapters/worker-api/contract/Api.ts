@@ -1,0 +1,25 @@
+/** The Worker API as one contract: served by the API, called by workers and by the command line. */
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { AdminGroup } from "./Admin.ts"
+import { Validation } from "./Validation.ts"
+import { WorkerGroup } from "./Worker.ts"
+
+const Health = Schema.Struct({
+  status: Schema.Literals(["healthy", "unhealthy"]),
+  checks: Schema.Struct({ database: Schema.Boolean, storage: Schema.Boolean }),
+  storage: Schema.Struct({ healthy: Schema.Boolean, last_check: Schema.NullOr(Schema.String), error: Schema.NullOr(Schema.String) })
+})
+export type Health = typeof Health.Type
+
+export class SystemGroup extends HttpApiGroup.make("system").add(
+  HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] })
+) {}
+
+export class Api extends HttpApi.make("vlog")
+  .add(WorkerGroup)
+  .add(AdminGroup)
+  .add(SystemGroup)
+  .middleware(Validation)
+  .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" }))
+{}

@@ -1,0 +1,22 @@
+/** The names by which things are known, each its own type so that none is taken for another. */
+import { Schema } from "effect"
+
+export const VideoId = Schema.Int.pipe(Schema.brand("VideoId"))
+export type VideoId = typeof VideoId.Type
+
+export const JobId = Schema.Int.pipe(Schema.brand("JobId"))
+export type JobId = typeof JobId.Type
+
+export const TaskId = Schema.Int.pipe(Schema.brand("TaskId"))
+export type TaskId = typeof TaskId.Type
+
+/** Names one attempt's right to work. Random, never a counter: counters travel back in time with a restored backup. */
+export const LeaseId = Schema.String.pipe(Schema.check(Schema.isUUID()), Schema.brand("LeaseId"))
+export type LeaseId = typeof LeaseId.Type
+
+export const WorkerId = Schema.String.pipe(Schema.check(Schema.isUUID()), Schema.brand("WorkerId"))
+export type WorkerId = typeof WorkerId.Type
+
+/** Lower-case hexadecimal SHA-256 of a file's bytes. */
+export const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/)), Schema.brand("Sha256"))
+export type Sha256 = typeof Sha256.Type

@@ -1,0 +1,54 @@
+/** Frames per second as an exact fraction: 30000/1001 is not 29.97. */
+import { Schema } from "effect"
+
+export const FrameRate = Schema.Struct({ numerator: Schema.Int, denominator: Schema.Int })
+export interface FrameRate extends Schema.Schema.Type<typeof FrameRate> {}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
+
+export const make = (numerator: number, denominator = 1): FrameRate => {
+  const divisor = gcd(numerator, denominator)
+  return { numerator: numerator / divisor, denominator: denominator / divisor }
+}
+
+export const toNumber = (rate: FrameRate): number => rate.numerator / rate.denominator
+
+/** `30000/1001`, the form of ffmpeg's options and of DASH's `@frameRate`; a whole rate is written without the `/1`. */
+export const format = (rate: FrameRate): string =>
+  rate.denominator === 1 ? `${rate.numerator}` : `${rate.numerator}/${rate.denominator}`
+
+/** Seconds that `frames` frames last. */
+export const seconds = (rate: FrameRate, frames: number): number => (frames * rate.denominator) / rate.numerator
+
+/** The nearest whole number of frames in `duration` seconds. */
+export const framesIn = (rate: FrameRate, duration: number): number =>
+  Math.round((duration * rate.numerator) / rate.denominator)
+
+/** The rates that cameras and players agree on, in rising order. */
+export const standard: ReadonlyArray<FrameRate> = [
+  make(24000, 1001),
+  make(24),
+  make(25),
+  make(30000, 1001),
+  make(30),
+  make(48),
+  make(50),
+  make(60000, 1001),
+  make(60)
+]
+
+const highest = make(60)
+
+/** A rate no higher than 60, by halving: 120 becomes 60, 119.88 becomes 59.94. */
+const halved = (rate: FrameRate): FrameRate =>
+  toNumber(rate) > toNumber(highest) * 1.001 ? halved(make(rate.numerator, rate.denominator * 2)) : rate
+
+/**
+ * The grid that output frames lie on. A constant source keeps its own rate, a variable one gets the lowest standard
+ * rate that loses none of its average.
+ */
+export const grid = (options: { readonly nominal: FrameRate; readonly average: FrameRate; readonly constant: boolean }): FrameRate => {
+  if (options.constant) return halved(options.nominal)
+  const average = toNumber(options.average)
+  return standard.find((rate) => toNumber(rate) >= average * 0.999) ?? highest
+}

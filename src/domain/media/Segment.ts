@@ -1,0 +1,63 @@
+/** A file of a rendition, and what its boxes say. */
+import { Schema } from "effect"
+import { Sha256 } from "../ids.ts"
+import { RenditionName } from "./Rendition.ts"
+
+export const initName = "init.mp4"
+export const segmentName = (index: number): string => `seg_${String(index).padStart(5, "0")}.m4s`
+export const segmentPattern = "seg_%05d.m4s"
+
+/** The number in a media segment's name, or null for any other file. */
+export const segmentIndex = (name: string): number | null => {
+  const match = /^seg_(\d{5,})\.m4s$/.exec(name)
+  return match === null ? null : Number(match[1])
+}
+
+/** From `moov` (ISO/IEC 14496-12): `codecs` is the RFC 6381 string, times are in units of 1/`timescale` s. */
+export const VideoInit = Schema.TaggedStruct("VideoInit", {
+  codecs: Schema.String,
+  timescale: Schema.Int,
+  width: Schema.Int,
+  height: Schema.Int
+})
+export interface VideoInit extends Schema.Schema.Type<typeof VideoInit> {}
+
+export const AudioInit = Schema.TaggedStruct("AudioInit", {
+  codecs: Schema.String,
+  timescale: Schema.Int,
+  sampleRate: Schema.Int,
+  channels: Schema.Int
+})
+export interface AudioInit extends Schema.Schema.Type<typeof AudioInit> {}
+
+/** From `moof`: when it starts (`tfdt`), how long it lasts and how many samples it holds (`trun`). */
+export const MediaSegment = Schema.TaggedStruct("MediaSegment", {
+  decodeTime: Schema.Int,
+  duration: Schema.Int,
+  samples: Schema.Int,
+  startsWithKeyframe: Schema.Boolean
+})
+export interface MediaSegment extends Schema.Schema.Type<typeof MediaSegment> {}
+
+/** A file that is not read by a player's buffer: the poster picture. */
+export const Attachment = Schema.TaggedStruct("Attachment", {})
+
+export const SegmentFacts = Schema.Union([VideoInit, AudioInit, MediaSegment, Attachment])
+export type SegmentFacts = typeof SegmentFacts.Type
+
+/** Names a file of an attempt and its exact bytes. */
+export const FileDigest = Schema.Struct({
+  rendition: RenditionName,
+  name: Schema.String,
+  bytes: Schema.Int,
+  sha256: Sha256
+})
+export interface FileDigest extends Schema.Schema.Type<typeof FileDigest> {}
+
+/** A file that the server holds, has hashed and has looked into. */
+export const RegisteredFile = Schema.Struct({ ...FileDigest.fields, facts: SegmentFacts })
+export interface RegisteredFile extends Schema.Schema.Type<typeof RegisteredFile> {}
+
+/** The poster travels like a rendition of its own, so that one way of uploading serves all. */
+export const posterRendition = RenditionName.make("poster")
+export const posterName = "poster.jpg"

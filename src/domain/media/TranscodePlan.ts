@@ -1,0 +1,72 @@
+/** What one ffmpeg is to do with a source, as data: arguments are built from it, and results are judged by it. */
+import { Schema } from "effect"
+import type { VideoCodec } from "./Codec.ts"
+import { Encoder } from "./Encoder.ts"
+import * as Rate from "./FrameRate.ts"
+import { audioLadder, videoLadder } from "./Ladder.ts"
+import { AudioRendition, VideoRendition } from "./Rendition.ts"
+import * as SegmentGrid from "./SegmentGrid.ts"
+import type { Source } from "./Source.ts"
+import { DynamicRange, displaySize } from "./Source.ts"
+
+/** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, 8 bit, standard range. */
+export const Normalisation = Schema.Struct({
+  deinterlace: Schema.Boolean,
+  toneMapFrom: DynamicRange,
+  fullRange: Schema.Boolean,
+  /** Seconds for which the last picture is held, where the sound goes on after it. */
+  holdLastPicture: Schema.Finite
+})
+
+export const TranscodePlan = Schema.Struct({
+  videoStream: Schema.Int,
+  /** Seconds by which the first picture comes after the start of the file: sound is moved by as much. */
+  videoStart: Schema.Finite,
+  /** Frames and seconds of output. */
+  frames: Schema.Int,
+  duration: Schema.Finite,
+  grid: SegmentGrid.SegmentGrid,
+  normalisation: Normalisation,
+  encoder: Encoder,
+  video: Schema.Array(VideoRendition),
+  audio: Schema.Array(AudioRendition)
+})
+export interface TranscodePlan extends Schema.Schema.Type<typeof TranscodePlan> {}
+
+/** Sound that outlasts the pictures by less than this is let go: codecs pad their last block. */
+const inaudibleTail = 0.5
+
+/** The whole of a source as one task. */
+export const wholeSource = (source: Source, options: { readonly encoder: Encoder }): TranscodePlan => {
+  const { video } = source
+  const frameRate = Rate.grid({
+    nominal: video.nominalFrameRate,
+    average: video.averageFrameRate,
+    constant: video.constantFrameRate
+  })
+  const pictures = video.constantFrameRate
+    ? Math.round(video.frames * Rate.toNumber(frameRate) / Rate.toNumber(video.nominalFrameRate))
+    : Rate.framesIn(frameRate, video.duration)
+  const pictureSeconds = Rate.seconds(frameRate, pictures)
+  const soundEnd = Math.max(0, ...source.audio.map((audio) => audio.start + (audio.duration ?? 0) - video.start))
+  const hold = soundEnd - pictureSeconds > inaudibleTail ? soundEnd - pictureSeconds : 0
+  const frames = pictures + Rate.framesIn(frameRate, hold)
+  return {
+    videoStream: video.index,
+    videoStart: video.start,
+    frames,
+    duration: Rate.seconds(frameRate, frames),
+    grid: SegmentGrid.make(frameRate),
+    normalisation: {
+      deinterlace: video.fieldOrder === "interlaced",
+      toneMapFrom: video.dynamicRange,
+      fullRange: video.fullRange,
+      holdLastPicture: hold
+    },
+    encoder: options.encoder,
+    video: videoLadder({ ...displaySize(video), frameRate, codec: options.encoder.codec satisfies VideoCodec }),
+    audio: audioLadder(source.audio)
+  }
+}
+
+export const renditionNames = (plan: TranscodePlan) => [...plan.video, ...plan.audio].map((rendition) => rendition.name)

@@ -1,0 +1,159 @@
+/** Where jobs, tasks and leases are kept. The one authority on who may write. */
+import type { Effect } from "effect"
+import { Context, type Option, Schema } from "effect"
+import { JobId, LeaseId, TaskId, VideoId, type WorkerId } from "../ids.ts"
+import type { Job } from "../jobs/Job.ts"
+import type { Progress } from "../jobs/Progress.ts"
+import { TaskKind } from "../jobs/Task.ts"
+import type { Presentation } from "../media/Presentation.ts"
+import type { RegisteredFile } from "../media/Segment.ts"
+import type { SourceFacts } from "../videos/Video.ts"
+import { SourceFile } from "../videos/Video.ts"
+import { Slug } from "../videos/Slug.ts"
+import type { StoreUnavailable } from "./StoreUnavailable.ts"
+
+/** A task in a worker's hands. `leaseId` names this attempt. */
+export const ClaimedTask = Schema.Struct({
+  taskId: TaskId,
+  kind: TaskKind,
+  firstFrame: Schema.NullOr(Schema.Int),
+  frameCount: Schema.NullOr(Schema.Int),
+  jobId: JobId,
+  videoId: VideoId,
+  slug: Slug,
+  source: SourceFile,
+  leaseId: LeaseId,
+  attempt: Schema.Int,
+  expiresAt: Schema.Date
+})
+export interface ClaimedTask extends Schema.Schema.Type<typeof ClaimedTask> {}
+
+/** Who is writing: a worker, and the lease that it says it holds. Workers of the older protocol say none. */
+export interface Holder {
+  readonly worker: WorkerId
+  readonly lease: LeaseId | null
+}
+
+/** Writes name the job, transfers name the video. */
+export type Subject = { readonly job: JobId } | { readonly video: VideoId }
+
+/**
+ * The write was not made. `expired`: the lease ran out. `superseded`: someone else has the task, or it went back to the
+ * queue. `ended`: the task is over. `not-found`: there is no such job. `cancelled`: a person stopped it.
+ */
+export class LeaseRefused extends Schema.TaggedError<LeaseRefused>()("LeaseRefused", {
+  reason: Schema.Literals(["expired", "superseded", "ended", "cancelled", "not-found"])
+}) {
+  override get message() {
+    return refusals[this.reason]
+  }
+}
+
+const refusals = {
+  expired: "The lease on this task ran out",
+  superseded: "The lease on this task is not the current one",
+  ended: "The task is over",
+  cancelled: "The job was cancelled",
+  "not-found": "There is no such job"
+} as const
+
+/** Registered files never change: another file of the same name needs another attempt. */
+export class FileConflict extends Schema.TaggedError<FileConflict>()("FileConflict", { path: Schema.String }) {
+  override get message() {
+    return `${this.path} was uploaded before with other content`
+  }
+}
+
+export interface HeldTask {
+  readonly taskId: TaskId
+  readonly jobId: JobId
+  readonly videoId: VideoId
+  readonly leaseId: LeaseId
+}
+
+/** What a finished task of a job left: the attempt that made it, its files, and the language of each sound rendition. */
+export interface TaskOutput {
+  readonly leaseId: LeaseId
+  readonly files: ReadonlyArray<RegisteredFile>
+  readonly languages: Languages
+}
+
+export type Languages = Readonly<Record<string, string>>
+
+export type FailOutcome = { readonly willRetry: boolean; readonly attempt: number }
+
+/** Tasks that the sweeper took back, and those that it gave up on. */
+export interface SweepReport {
+  readonly requeued: number
+  readonly failed: number
+  /** The sweeper found that it had not run for a while, and gave every lease more time instead of taking any. */
+  readonly extended: boolean
+}
+
+export class JobStore extends Context.Service<JobStore, {
+  /** Creates a job of one whole task for a video. */
+  enqueue(options: { readonly video: VideoId; readonly priority: number }): Effect.Effect<JobId, StoreUnavailable>
+
+  /** Gives the first claimable task to the worker, in one statement, counting the attempt. */
+  claim(options: {
+    readonly worker: WorkerId
+    readonly leaseSeconds: number
+    readonly job: Option.Option<JobId>
+  }): Effect.Effect<Option.Option<ClaimedTask>, StoreUnavailable>
+
+  /** Looks whether the holder's lease is the current, unexpired one. Only a hint: each write tests again by itself. */
+  held(subject: Subject, holder: Holder): Effect.Effect<HeldTask, LeaseRefused | StoreUnavailable>
+
+  /** Gives the lease its full time again and notes the progress. An expired lease is not revived. */
+  renew(
+    subject: Subject,
+    holder: Holder,
+    report: { readonly progress: Progress; readonly facts: SourceFacts | null }
+  ): Effect.Effect<{ readonly expiresAt: Date }, LeaseRefused | StoreUnavailable>
+
+  /** Notes a stored file as part of the attempt. The same file again is no error. */
+  register(
+    subject: Subject,
+    holder: Holder,
+    file: RegisteredFile
+  ): Effect.Effect<void, LeaseRefused | FileConflict | StoreUnavailable>
+
+  /** A file of an attempt, if it was registered. */
+  registered(
+    lease: LeaseId,
+    file: Pick<RegisteredFile, "rendition" | "name">
+  ): Effect.Effect<Option.Option<RegisteredFile>, StoreUnavailable>
+
+  /**
+   * Ends the task with the registered files that `confirm` picks. When it is the last of its job, `publish` is run with
+   * the outputs of all tasks and, in the same transaction, the job ends and the video shows what it made; a failure of
+   * either undoes everything. The same call again gives "replayed".
+   */
+  complete<E>(
+    subject: Subject,
+    holder: Holder,
+    options: {
+      readonly facts: SourceFacts
+      readonly languages: Languages
+      confirm(registered: ReadonlyArray<RegisteredFile>): Effect.Effect<ReadonlyArray<RegisteredFile>, E>
+      publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Presentation, E>
+    }
+  ): Effect.Effect<"completed" | "replayed", LeaseRefused | StoreUnavailable | E>
+
+  /** Ends the attempt without a result. */
+  fail(
+    subject: Subject,
+    holder: Holder,
+    options: { readonly error: string; readonly retry: boolean }
+  ): Effect.Effect<FailOutcome, LeaseRefused | StoreUnavailable>
+
+  /** Gives the task back unharmed: no attempt is used up. */
+  release(subject: Subject, holder: Holder): Effect.Effect<void, LeaseRefused | StoreUnavailable>
+
+  /** Takes tasks back whose lease has run out. */
+  readonly sweep: Effect.Effect<SweepReport, StoreUnavailable>
+
+  job(id: JobId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
+  jobs(options: { readonly limit: number; readonly offset: number }): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
+  latestJob(video: VideoId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
+}>()("vlog/domain/ports/JobStore") {}

@@ -1,0 +1,73 @@
+/** Files on the server: sources as uploaded, attempts as workers send them, publications as viewers get them. */
+import type { Effect, Scope, Stream } from "effect"
+import { Context, Schema } from "effect"
+import type { LeaseId, Sha256, VideoId } from "../ids.ts"
+import type { Presentation } from "../media/Presentation.ts"
+import type { FileDigest } from "../media/Segment.ts"
+import type { SourceFile } from "../videos/Video.ts"
+import type { TaskOutput } from "./JobStore.ts"
+
+/** The disk refused. `full`: nothing is broken, there is just no room. */
+export class MediaStoreError extends Schema.TaggedError<MediaStoreError>()("MediaStoreError", {
+  reason: Schema.Literals(["full", "unreadable", "unwritable"]),
+  path: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    if (this.reason === "full") return `The disk of ${this.path} is full: free some space`
+    return `${this.path} is ${this.reason}: ${why}`
+  }
+}
+
+/** The bytes that arrived are not those that were announced. */
+export class BytesMismatch extends Schema.TaggedError<BytesMismatch>()("BytesMismatch", {
+  expected: Schema.String,
+  received: Schema.String
+}) {
+  override get message() {
+    return `Received ${this.received}, expected ${this.expected}`
+  }
+}
+
+/** Bytes that are on disk but belong to nothing yet. */
+export interface Received {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: Sha256
+}
+
+export class MediaStore extends Context.Service<MediaStore, {
+  /**
+   * Writes a stream to a temporary file, hashing as it flows, and makes it durable. Fails when more than `maxBytes`
+   * arrive. The file goes away with the scope unless it was put in its place.
+   */
+  receive<E>(
+    body: Stream.Stream<Uint8Array, E>,
+    options: { readonly maxBytes: number }
+  ): Effect.Effect<Received, MediaStoreError | BytesMismatch | E, Scope.Scope>
+
+  placeSource(received: Received, id: VideoId, extension: string): Effect.Effect<void, MediaStoreError>
+  sourcePath(id: VideoId, source: SourceFile): string
+
+  /** Stores a received file in the attempt's own folder under its digest: the same file twice is one file. */
+  placePart(received: Received, lease: LeaseId): Effect.Effect<void, MediaStoreError>
+  partPath(lease: LeaseId, file: FileDigest): string
+
+  /**
+   * Makes the folder that viewers will read, complete and durable, before any pointer names it. Doing it again gives
+   * the same folder.
+   */
+  assemblePublication(
+    publication: LeaseId,
+    outputs: ReadonlyArray<TaskOutput>,
+    presentation: Presentation
+  ): Effect.Effect<void, MediaStoreError>
+  publicationPath(publication: LeaseId, path: string): string
+
+  /** Removes what an ended attempt left, and temporary files of an earlier life of this program. */
+  discardAttempt(lease: LeaseId): Effect.Effect<void, MediaStoreError>
+
+  /** Writes and removes a small file: whether uploads would succeed now. */
+  readonly probe: Effect.Effect<void, MediaStoreError>
+}>()("vlog/domain/ports/MediaStore") {}

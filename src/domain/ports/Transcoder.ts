@@ -1,0 +1,40 @@
+/** Turns a source into the segments of a plan. */
+import type { Effect, Stream } from "effect"
+import { Context, Schema } from "effect"
+import type { RenditionName } from "../media/Rendition.ts"
+import type { TranscodePlan } from "../media/TranscodePlan.ts"
+import type { Capabilities } from "../workers/Capabilities.ts"
+
+/**
+ * `source`: the file cannot be decoded, another try gives the same. `device`: the encoder's hardware refused, another
+ * encoder may do. `resources`: no room on the disk or in memory. `stalled`: no frame for a long time. `crashed`: anything else.
+ */
+export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("TranscodeFailed", {
+  reason: Schema.Literals(["source", "device", "resources", "stalled", "crashed"]),
+  problem: Schema.String,
+  /** The last lines that ffmpeg wrote to stderr. */
+  details: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+export type TranscodeEvent =
+  /** `frames` counts output pictures, `speed` is media seconds per second. */
+  | { readonly _tag: "Advanced"; readonly frames: number; readonly speed: number | null }
+  /** A file is complete on disk and will not change. */
+  | { readonly _tag: "FileReady"; readonly rendition: RenditionName; readonly name: string; readonly path: string }
+
+export class Transcoder extends Context.Service<Transcoder, {
+  /** Found out by trying, once. */
+  readonly capabilities: Capabilities
+  /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
+  transcode(job: {
+    readonly plan: TranscodePlan
+    readonly source: string
+    readonly folder: string
+  }): Stream.Stream<TranscodeEvent, TranscodeFailed>
+  /** Writes one representative picture as JPEG. */
+  poster(job: { readonly plan: TranscodePlan; readonly source: string; readonly path: string }): Effect.Effect<void, TranscodeFailed>
+}>()("vlog/domain/ports/Transcoder") {}

@@ -1,0 +1,54 @@
+/** The Worker API as a worker sees it. */
+import type { Effect, Option } from "effect"
+import { Context, Schema } from "effect"
+import type { SourceFacts } from "../videos/Video.ts"
+import type { Capabilities } from "../workers/Capabilities.ts"
+import type { Progress } from "../jobs/Progress.ts"
+import type { FileDigest } from "../media/Segment.ts"
+import type { Presentation } from "../media/Presentation.ts"
+import type { ClaimedTask } from "./JobStore.ts"
+import type { WorkspaceError } from "./Workspace.ts"
+
+/** The API cannot be reached or cannot answer now. Asking again later is right. */
+export class ApiUnavailable extends Schema.TaggedError<ApiUnavailable>()("ApiUnavailable", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** The task is not ours any more: stop, tell nobody, take another. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
+/** The API understood and said no, and would say no again. */
+export class ApiRefused extends Schema.TaggedError<ApiRefused>()("ApiRefused", {
+  status: Schema.Int,
+  problem: Schema.String
+}) {
+  override get message() {
+    return this.problem
+  }
+}
+
+export type ApiError = ApiUnavailable | LeaseLost | ApiRefused
+
+export class WorkerApi extends Context.Service<WorkerApi, {
+  heartbeat(report: {
+    readonly status: "idle" | "busy"
+    readonly capabilities: Capabilities
+  }): Effect.Effect<{ readonly welcome: boolean }, ApiUnavailable | ApiRefused>
+  readonly claim: Effect.Effect<Option.Option<{ readonly task: ClaimedTask; readonly leaseSeconds: number }>, ApiUnavailable | ApiRefused>
+  renew(task: ClaimedTask, report: { readonly progress: Progress; readonly facts: SourceFacts | null }): Effect.Effect<void, ApiError>
+  /** Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. */
+  download(task: ClaimedTask, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+  upload(task: ClaimedTask, file: FileDigest, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+  complete(
+    task: ClaimedTask,
+    output: { readonly facts: SourceFacts; readonly files: ReadonlyArray<FileDigest>; readonly presentation: Presentation }
+  ): Effect.Effect<void, ApiError>
+  fail(task: ClaimedTask, failure: { readonly error: string; readonly retry: boolean }): Effect.Effect<void, ApiError>
+  release(task: ClaimedTask): Effect.Effect<void, ApiError>
+}>()("vlog/domain/ports/WorkerApi") {}

@@ -1,0 +1,34 @@
+/** Who may work, and who was last heard of when. */
+import type { Effect, Option, Redacted } from "effect"
+import { Context, Schema } from "effect"
+import type { WorkerId } from "../ids.ts"
+import type { Worker, WorkerStatus } from "../workers/Worker.ts"
+import type { StoreUnavailable } from "./StoreUnavailable.ts"
+
+/** The caller did not prove who it is. The reason never tells more than a stranger may know. */
+export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unauthenticated", {
+  reason: Schema.Literals(["missing", "invalid", "expired", "disabled"])
+}) {}
+
+export class WorkerRegistry extends Context.Service<WorkerRegistry, {
+  /** Adds a worker and mints its key, which is shown this once. */
+  register(options: {
+    readonly name: Option.Option<string>
+    readonly type: "local" | "remote"
+    readonly capabilities: unknown
+    readonly metadata: unknown
+  }): Effect.Effect<{ readonly id: WorkerId; readonly key: Redacted.Redacted }, StoreUnavailable>
+
+  authenticate(key: Redacted.Redacted): Effect.Effect<WorkerId, Unauthenticated | StoreUnavailable>
+
+  /** Notes that a worker is alive. What it does not mention stays as it was. */
+  heartbeat(
+    worker: WorkerId,
+    report: { readonly status: WorkerStatus; readonly metadata: unknown }
+  ): Effect.Effect<Worker, StoreUnavailable>
+
+  readonly list: Effect.Effect<ReadonlyArray<Worker>, StoreUnavailable>
+
+  /** Ends a worker's keys and its leases at once. False when there is no such worker. */
+  revoke(worker: WorkerId): Effect.Effect<boolean, StoreUnavailable>
+}>()("vlog/domain/ports/WorkerRegistry") {}

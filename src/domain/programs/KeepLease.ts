@@ -1,0 +1,39 @@
+/** Holds on to a task while an attempt works on it. */
+import { Clock, Effect, Ref } from "effect"
+import { fencedAfterSeconds, renewEverySeconds } from "../jobs/Lease.ts"
+import type { ClaimedTask } from "../ports/JobStore.ts"
+import { LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
+import type { AttemptReport } from "./TranscodeTask.ts"
+
+/**
+ * Never succeeds. Fails with `LeaseLost` when the API says that the task is someone else's, and also when it has not
+ * been reached for so long that it may be: a worker cut off from the API must stop before another one starts. The
+ * clock is the monotonic one, and a renewal counts from when it was asked for, not from when the answer came.
+ */
+export const keepLease = Effect.fnUntraced(function* (options: {
+  readonly task: ClaimedTask
+  readonly leaseSeconds: number
+  readonly reportEverySeconds: number
+  readonly report: Ref.Ref<AttemptReport>
+}): Effect.fn.Return<never, LeaseLost, WorkerApi> {
+  const api = yield* WorkerApi
+  const pause = Math.min(options.reportEverySeconds, renewEverySeconds(options.leaseSeconds))
+  let granted = yield* Clock.monotonicTimeNanos
+  while (true) {
+    yield* Effect.sleep(`${pause} seconds`)
+    const asked = yield* Clock.monotonicTimeNanos
+    const renewed = yield* api.renew(options.task, yield* Ref.get(options.report)).pipe(
+      Effect.as(true),
+      Effect.timeoutOrElse({ duration: `${renewEverySeconds(options.leaseSeconds)} seconds`, orElse: () => Effect.succeed(false) }),
+      Effect.catchTag(["ApiUnavailable", "ApiRefused"], (error) =>
+        Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), false))
+    )
+    if (renewed) granted = asked
+    const silentSeconds = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9
+    if (silentSeconds > fencedAfterSeconds(options.leaseSeconds)) {
+      return yield* new LeaseLost({
+        problem: `The Worker API was not reached for ${Math.round(silentSeconds)} s, and the lease is about to end`
+      })
+    }
+  }
+})

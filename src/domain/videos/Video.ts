@@ -1,0 +1,33 @@
+/** A video: what a user uploaded, with one source and zero or one published output. */
+import { Schema } from "effect"
+import { LeaseId, Sha256, VideoId } from "../ids.ts"
+import { Slug } from "./Slug.ts"
+
+/** The uploaded file as it is stored. `extension` has its dot (".mp4"). */
+export const SourceFile = Schema.Struct({
+  fileName: Schema.String,
+  extension: Schema.String,
+  bytes: Schema.Int,
+  sha256: Sha256
+})
+export interface SourceFile extends Schema.Schema.Type<typeof SourceFile> {}
+
+/** What a worker's probe reported of the source, once one has looked. Duration in seconds, size in pixels as displayed. */
+export const SourceFacts = Schema.Struct({
+  duration: Schema.Finite,
+  width: Schema.Int,
+  height: Schema.Int
+})
+export interface SourceFacts extends Schema.Schema.Type<typeof SourceFacts> {}
+
+export const Video = Schema.Struct({
+  id: VideoId,
+  slug: Slug,
+  title: Schema.String,
+  source: SourceFile,
+  facts: Schema.NullOr(SourceFacts),
+  published: Schema.NullOr(LeaseId),
+  publishedAt: Schema.NullOr(Schema.Date),
+  createdAt: Schema.Date
+})
+export interface Video extends Schema.Schema.Type<typeof Video> {}

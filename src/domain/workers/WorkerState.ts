@@ -1,0 +1,23 @@
+/** What this worker is doing now, for its heartbeat and for those who ask whether it is well. */
+import { Context, Effect, Layer, SubscriptionRef } from "effect"
+
+export interface WorkerActivity {
+  readonly phase: "starting" | "working" | "draining"
+  readonly tasks: number
+  /** The last heartbeat was answered. */
+  readonly connected: boolean
+}
+
+export class WorkerState extends Context.Service<WorkerState, SubscriptionRef.SubscriptionRef<WorkerActivity>>()(
+  "vlog/domain/workers/WorkerState"
+) {
+  static readonly layer = Layer.effect(
+    WorkerState,
+    SubscriptionRef.make<WorkerActivity>({ phase: "starting", tasks: 0, connected: false })
+  )
+
+  static readonly update = Effect.fnUntraced(function* (change: (activity: WorkerActivity) => Partial<WorkerActivity>) {
+    const state = yield* WorkerState
+    yield* SubscriptionRef.update(state, (activity) => ({ ...activity, ...change(activity) }))
+  })
+}
