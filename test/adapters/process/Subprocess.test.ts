@@ -158,7 +158,7 @@ layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
       Effect.gen(function* () {
         const subprocess = yield* Subprocess
         const child = yield* Effect.gen(function* () {
-          const script = "trap 'sleep 0.1; echo bye >&2; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
+          const script = "trap 'sleep 0.1; echo bye >&2; exit 0' TERM; sleep 1000 & echo ready; wait"
           const child = yield* subprocess.start("sh", ["-c", script])
           yield* Stream.runHead(child.lines)
           return child
