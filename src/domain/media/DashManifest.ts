@@ -6,8 +6,13 @@ import { segmentIndex } from "./Segment.ts"
 
 export const manifestName = "manifest.mpd"
 
+/** Characters that XML 1.0 cannot carry, not even escaped: one in a file's language tag would spoil the whole manifest. */
+const unknownToXml = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
+
 const escape = (value: string) =>
-  value.replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", "\"": "&quot;" })[char] ?? char)
+  value
+    .replace(unknownToXml, "")
+    .replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", "\"": "&quot;" })[char] ?? char)
 
 const attributes = (values: Readonly<Record<string, string | number>>) =>
   Object.entries(values).map(([name, value]) => ` ${name}="${escape(String(value))}"`).join("")

@@ -7,10 +7,13 @@ export const initName = "init.mp4"
 export const segmentName = (index: number): string => `seg_${String(index).padStart(5, "0")}.m4s`
 export const segmentPattern = "seg_%05d.m4s"
 
-/** The number in a media segment's name, or null for any other file. */
+/**
+ * The number in a media segment's name, or null for any other file. A number written with more zeros than it needs is
+ * another file: DASH players make the name from the number.
+ */
 export const segmentIndex = (name: string): number | null => {
-  const match = /^seg_(\d{5,})\.m4s$/.exec(name)
-  return match === null ? null : Number(match[1])
+  const digits = /^seg_(\d{5,})\.m4s$/.exec(name)?.[1]
+  return digits !== undefined && name === segmentName(Number(digits)) ? Number(digits) : null
 }
 
 /** From `moov` (ISO/IEC 14496-12): `codecs` is the RFC 6381 string, times are in units of 1/`timescale` s. */
