@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     environment: "node",
+    globalSetup: ["test/support/postgres-global.ts"],
     // Tests start real servers and encoders: more than two at once only makes each of them slow.
     maxWorkers: 2,
     testTimeout: 20_000,
