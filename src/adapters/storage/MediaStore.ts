@@ -52,14 +52,17 @@ const make = (root: string) =>
       )
       const hash = createHash("sha256")
       let bytes = 0
-      yield* Stream.runForEach(body, (chunk) => {
-        bytes += chunk.length
-        if (bytes > options.maxBytes) {
-          return Effect.fail(new BytesMismatch({ expected: `at most ${options.maxBytes} bytes`, received: "more" }))
-        }
-        hash.update(chunk)
-        return Effect.tryPromise({ try: () => file.writeFile(chunk), catch: (cause) => diskError(path, cause) })
-      })
+      yield* Stream.runForEach(
+        body,
+        Effect.fnUntraced(function* (chunk) {
+          bytes += chunk.length
+          if (bytes > options.maxBytes) {
+            return yield* new BytesMismatch({ expected: `at most ${options.maxBytes} bytes`, received: "more" })
+          }
+          hash.update(chunk)
+          yield* Effect.tryPromise({ try: () => file.writeFile(chunk), catch: (cause) => diskError(path, cause) })
+        })
+      )
       yield* Effect.tryPromise({ try: () => file.sync(), catch: (cause) => diskError(path, cause) })
       return { path, bytes, sha256: Sha256.make(hash.digest("hex")) } satisfies Received
     })

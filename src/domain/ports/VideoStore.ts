@@ -28,6 +28,7 @@ export class VideoStore extends Context.Service<VideoStore, {
     readonly offset: number
   }): Effect.Effect<ReadonlyArray<Video>, StoreUnavailable>
 
-  /** What a publication holds, also one that a newer has replaced: players that started with it go on. */
+  /** Whether the video's viewers may read this publication, also one that a newer has replaced: players go on with it. */
+  isPublished(slug: string, publication: LeaseId): Effect.Effect<boolean, StoreUnavailable>
   publication(video: VideoId, publication: LeaseId): Effect.Effect<Option.Option<Presentation>, StoreUnavailable>
 }>()("vlog/domain/ports/VideoStore") {}

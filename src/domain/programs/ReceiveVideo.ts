@@ -1,5 +1,5 @@
 /** From an upload's bytes to a queued job. */
-import { Effect, Stream } from "effect"
+import { Effect, Schema, type Stream } from "effect"
 import { MediaStore } from "../ports/MediaStore.ts"
 import { VideoStore } from "../ports/VideoStore.ts"
 import * as Slug from "../videos/Slug.ts"
@@ -7,6 +7,12 @@ import * as Slug from "../videos/Slug.ts"
 const extensionOf = (fileName: string): string => /\.[a-z0-9]{1,8}$/i.exec(fileName)?.[0].toLowerCase() ?? ""
 
 const titleOf = (fileName: string): string => fileName.slice(0, fileName.length - extensionOf(fileName).length).trim()
+
+export class EmptyUpload extends Schema.TaggedError<EmptyUpload>()("EmptyUpload", { fileName: Schema.String }) {
+  override get message() {
+    return `${this.fileName} is empty`
+  }
+}
 
 /** The source is whole and durable on disk before the video and its job appear, together, in the database. */
 export const receiveVideo = Effect.fn("receiveVideo")(function* <E>(options: {
@@ -19,6 +25,7 @@ export const receiveVideo = Effect.fn("receiveVideo")(function* <E>(options: {
   const media = yield* MediaStore
   const videos = yield* VideoStore
   const received = yield* media.receive(options.body, { maxBytes: options.maxBytes })
+  if (received.bytes === 0) return yield* new EmptyUpload({ fileName: options.fileName })
   const extension = extensionOf(options.fileName)
   const title = options.title ?? (titleOf(options.fileName) || "Untitled")
   return yield* videos.create({

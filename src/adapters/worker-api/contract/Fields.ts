@@ -6,7 +6,7 @@ export const Text = (maximum: number) => Schema.String.pipe(Schema.check(Schema.
 /** Absent and null mean the same to clients of this protocol. */
 export const optionalNull = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
-export const withDefault = <S extends Schema.Constraint>(schema: S, value: S["Encoded"]) =>
+export const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 /** A whole number in a path or a query. */

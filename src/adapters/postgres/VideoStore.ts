@@ -1,0 +1,107 @@
+/** VideoStore on PostgreSQL. */
+import { Effect, Layer, Option, Schema } from "effect"
+import type { Sha256 } from "../../domain/ids.ts"
+import { type LeaseId, VideoId } from "../../domain/ids.ts"
+import { Presentation } from "../../domain/media/Presentation.ts"
+import { JobStore } from "../../domain/ports/JobStore.ts"
+import { VideoStore } from "../../domain/ports/VideoStore.ts"
+import * as Slug from "../../domain/videos/Slug.ts"
+import { Video } from "../../domain/videos/Video.ts"
+import { Db } from "./Db.ts"
+import { sourceColumns, storeUnavailable } from "./Rows.ts"
+
+const videoColumns = `
+  v.id,
+  v.slug,
+  v.title,
+  ${sourceColumns} as "source",
+  case when v.duration is null then null
+       else jsonb_build_object('duration', v.duration, 'width', v.width, 'height', v.height)
+  end              as "facts",
+  v.published,
+  v.published_at   as "publishedAt",
+  v.created_at     as "createdAt"`
+
+const make = Effect.gen(function* () {
+  const db = yield* Db
+  const jobs = yield* JobStore
+
+  const insert = Effect.fnUntraced(function* (options: Omit<Parameters<VideoStore["Service"]["create"]>[0], "store">) {
+    for (let n = 1; ; n++) {
+      const [row] = yield* db.rows(
+        Schema.Struct({ id: VideoId }),
+        (sql) =>
+          sql`
+          insert into video (slug, title, source_file_name, source_extension, source_bytes, source_sha256)
+          values (${Slug.variant(options.slug, n)}, ${options.title}, ${options.source.fileName},
+                  ${options.source.extension}, ${options.source.bytes}, ${options.source.sha256})
+          on conflict (slug) do nothing
+          returning id`
+      )
+      if (row !== undefined) return row.id
+    }
+  })
+
+  const byId = Effect.fn("VideoStore.byId")(function* (id: VideoId) {
+    const rows = yield* db.rows(Video, (sql) => sql`select ${sql.unsafe(videoColumns)} from video v where v.id = ${id}`)
+    return Option.fromNullishOr(rows[0])
+  }, storeUnavailable)
+
+  const bySlug = Effect.fn("VideoStore.bySlug")(function* (slug: string) {
+    const rows = yield* db.rows(
+      Video,
+      (sql) => sql`select ${sql.unsafe(videoColumns)} from video v where v.slug = ${slug}`
+    )
+    return Option.fromNullishOr(rows[0])
+  }, storeUnavailable)
+
+  const create: VideoStore["Service"]["create"] = (options) =>
+    db
+      .transaction(
+        Effect.gen(function* () {
+          const id = yield* insert(options)
+          const job = yield* jobs.enqueue({ video: id, priority: options.priority })
+          yield* options.store(id)
+          const video = yield* byId(id)
+          return { video: Option.getOrThrow(video), job }
+        })
+      )
+      .pipe(Effect.withSpan("VideoStore.create"), storeUnavailable)
+
+  const list = Effect.fn("VideoStore.list")(function* (options: {
+    readonly sha256: Option.Option<Sha256>
+    readonly limit: number
+    readonly offset: number
+  }) {
+    return yield* db.rows(
+      Video,
+      (sql) =>
+        sql`
+        select ${sql.unsafe(videoColumns)}
+          from video v
+         ${Option.isSome(options.sha256) ? sql`where v.source_sha256 = ${options.sha256.value}` : sql``}
+         order by v.id desc
+         limit ${options.limit} offset ${options.offset}`
+    )
+  }, storeUnavailable)
+
+  const publication = Effect.fn("VideoStore.publication")(function* (video: VideoId, publication: LeaseId) {
+    const rows = yield* db.rows(
+      Schema.Struct({ presentation: Presentation }),
+      (sql) => sql`select presentation from publication where id = ${publication} and video_id = ${video}`
+    )
+    return Option.map(Option.fromNullishOr(rows[0]), (row) => row.presentation)
+  }, storeUnavailable)
+
+  const isPublished = Effect.fn("VideoStore.isPublished")(function* (slug: string, publication: LeaseId) {
+    const rows = yield* db.query(
+      (sql) =>
+        sql`select from publication p join video v on v.id = p.video_id where p.id = ${publication} and v.slug = ${slug}`
+    )
+    return rows.length > 0
+  }, storeUnavailable)
+
+  return VideoStore.of({ create, byId, bySlug, list, publication, isPublished })
+})
+
+export const layer = Layer.effect(VideoStore, make)

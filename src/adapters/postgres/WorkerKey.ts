@@ -1,0 +1,33 @@
+/**
+ * Keys of workers: `vlogw_<id>_<secret><check>`. The id finds the row, the secret is 256 random bits of which only a
+ * SHA-256 is kept (a slow hash protects weak passwords; nobody guesses this), and the check lets a scanner or a typing
+ * mistake be recognised without the database.
+ */
+import { Redacted } from "effect"
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { crc32 } from "node:zlib"
+
+const pattern = /^vlogw_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{43})([0-9a-f]{8})$/
+
+const checkOf = (id: string, secret: string) => crc32(`${id}_${secret}`).toString(16).padStart(8, "0")
+
+const digest = (secret: string) => createHash("sha256").update(secret).digest("hex")
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+const randomId = () => Array.from(randomBytes(12), (byte) => alphabet[byte % alphabet.length]).join("")
+
+export const mint = () => {
+  const id = randomId()
+  const secret = randomBytes(32).toString("base64url")
+  return { id, digest: digest(secret), key: Redacted.make(`vlogw_${id}_${secret}${checkOf(id, secret)}`) }
+}
+
+/** The id to look up and the digest to compare, or null for a text that is no key. */
+export const parse = (key: Redacted.Redacted): { readonly id: string; readonly digest: string } | null => {
+  const [, id = "", secret = "", check = ""] = pattern.exec(Redacted.value(key)) ?? []
+  return id !== "" && checkOf(id, secret) === check ? { id, digest: digest(secret) } : null
+}
+
+export const sameDigest = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))

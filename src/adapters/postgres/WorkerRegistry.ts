@@ -1,0 +1,129 @@
+/** WorkerRegistry on PostgreSQL. */
+import { Effect, Layer, Option, type Redacted, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { WorkerId } from "../../domain/ids.ts"
+import { Unauthenticated, WorkerRegistry } from "../../domain/ports/WorkerRegistry.ts"
+import { Worker, type WorkerStatus } from "../../domain/workers/Worker.ts"
+import { Db } from "./Db.ts"
+import { storeUnavailable } from "./Rows.ts"
+import * as WorkerKey from "./WorkerKey.ts"
+
+/** A worker that has not been heard of for this long is shown as offline. */
+const offlineAfterSeconds = 300
+
+const KeyRow = Schema.Struct({
+  workerId: WorkerId,
+  secretSha256: Schema.String,
+  expired: Schema.Boolean,
+  disabled: Schema.Boolean
+})
+
+const workerColumns = `
+  w.id,
+  w.name,
+  case when w.status in ('active', 'idle', 'busy')
+        and coalesce(w.last_heartbeat, w.registered_at) < now() - make_interval(secs => ${offlineAfterSeconds})
+       then 'offline' else w.status
+  end               as "status",
+  w.registered_at   as "registeredAt",
+  w.last_heartbeat  as "lastHeartbeat",
+  (select t.job_id from task t where t.worker_id = w.id and t.state = 'leased' order by t.id desc limit 1) as "currentJob",
+  w.capabilities,
+  w.metadata`
+
+const make = Effect.gen(function* () {
+  const db = yield* Db
+
+  const register = Effect.fn("WorkerRegistry.register")(function* (
+    options: Parameters<WorkerRegistry["Service"]["register"]>[0]
+  ) {
+    const id = WorkerId.make(randomUUID())
+    const minted = WorkerKey.mint()
+    const name = Option.getOrElse(options.name, () => `worker-${id.slice(0, 8)}`)
+    yield* db.query(
+      (sql) =>
+        sql`
+        with added as (
+          insert into worker (id, name, type, status, last_heartbeat, capabilities, metadata)
+          values (${id}, ${name}, ${options.type}, 'active', now(),
+                  ${sql.json(options.capabilities as never)}, ${sql.json(options.metadata as never)})
+          returning id
+        )
+        insert into worker_key (id, worker_id, secret_sha256) select ${minted.id}, id, ${minted.digest} from added`
+    )
+    return { id, key: minted.key }
+  }, storeUnavailable)
+
+  const authenticate = Effect.fn("WorkerRegistry.authenticate")(function* (key: Redacted.Redacted) {
+    const claimed = WorkerKey.parse(key)
+    if (claimed === null) return yield* new Unauthenticated({ reason: "invalid" })
+    const [row] = yield* db.rows(
+      KeyRow,
+      (sql) =>
+        sql`
+        select k.worker_id                        as "workerId",
+               k.secret_sha256                    as "secretSha256",
+               coalesce(k.expires_at < now(), false) as "expired",
+               w.status = 'disabled'              as "disabled"
+          from worker_key k
+          join worker w on w.id = k.worker_id
+         where k.id = ${claimed.id}
+           and k.revoked_at is null`
+    )
+    if (row === undefined || !WorkerKey.sameDigest(row.secretSha256, claimed.digest)) {
+      return yield* new Unauthenticated({ reason: "invalid" })
+    }
+    if (row.expired) return yield* new Unauthenticated({ reason: "expired" })
+    if (row.disabled) return yield* new Unauthenticated({ reason: "disabled" })
+    return row.workerId
+  }, storeUnavailable)
+
+  const heartbeat = Effect.fn("WorkerRegistry.heartbeat")(function* (
+    worker: WorkerId,
+    report: { readonly status: WorkerStatus; readonly metadata: unknown }
+  ) {
+    const metadata = report.metadata ?? {}
+    const [row] = yield* db.rows(
+      Worker,
+      (sql) =>
+        sql`
+        with beaten as (
+          update worker
+             set last_heartbeat = clock_timestamp(),
+                 status         = case when status = 'disabled' then status else ${report.status} end,
+                 metadata       = coalesce(metadata, '{}') || ${sql.json(metadata as never)}
+           where id = ${worker}
+          returning *
+        )
+        select ${sql.unsafe(workerColumns)} from beaten w`
+    )
+    return row!
+  }, storeUnavailable)
+
+  const list = db
+    .rows(
+      Worker,
+      (sql) => sql`select ${sql.unsafe(workerColumns)} from worker w order by w.last_heartbeat desc nulls last`
+    )
+    .pipe(storeUnavailable)
+
+  const revoke = Effect.fn("WorkerRegistry.revoke")(function* (worker: WorkerId) {
+    const rows = yield* db.query(
+      (sql) =>
+        sql`
+        with disabled as (
+          update worker set status = 'disabled' where id = ${worker} returning id
+        ), keys as (
+          update worker_key k set revoked_at = now() from disabled d where k.worker_id = d.id and k.revoked_at is null
+        ), leases as (
+          update task t set lease_expires_at = clock_timestamp() from disabled d where t.worker_id = d.id and t.state = 'leased'
+        )
+        select id from disabled`
+    )
+    return rows.length > 0
+  }, storeUnavailable)
+
+  return WorkerRegistry.of({ register, authenticate, heartbeat, list, revoke })
+})
+
+export const layer = Layer.effect(WorkerRegistry, make)

@@ -1,0 +1,115 @@
+/** What the pages show of videos and jobs. */
+import type { Job } from "../../domain/jobs/Job.ts"
+import * as DashManifest from "../../domain/media/DashManifest.ts"
+import * as FrameRate from "../../domain/media/FrameRate.ts"
+import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
+import type { Presentation, Track } from "../../domain/media/Presentation.ts"
+import { averageBitrate, peakBitrate } from "../../domain/media/Presentation.ts"
+import { posterName, posterRendition } from "../../domain/media/Segment.ts"
+import type { Video } from "../../domain/videos/Video.ts"
+import type { ListView } from "./ListPage.ts"
+import type { ShownState } from "./State.ts"
+import type { WatchJob, WatchOutput, WatchView } from "./WatchPage.ts"
+
+const jobStates: Readonly<Record<Job["status"], ShownState>> = {
+  queued: "waiting",
+  running: "transcoding",
+  done: "published",
+  failed: "failed",
+  cancelled: "cancelled"
+}
+
+const address = (video: Video, path: string) => `/videos/${video.slug}/${path}`
+
+const posterOf = (video: Video) =>
+  video.published === null ? null : address(video, `${video.published}/${posterRendition}/${posterName}`)
+
+/** The task that is furthest behind says how far a job is. */
+const slowest = (job: Job) => job.tasks.toSorted((a, b) => (a.progress?.percent ?? 0) - (b.progress?.percent ?? 0))[0]
+
+const problemOf = (job: Job) => job.lastError ?? slowest(job)?.lastError ?? null
+
+export const videoRow = (video: Video, job: Job | null): ListView["videos"][number] => ({
+  slug: video.slug,
+  title: video.title,
+  state: video.published !== null ? "published" : job === null ? "waiting" : jobStates[job.status],
+  durationSeconds: video.facts?.duration ?? null,
+  bestResolution: video.facts === null ? null : `${Math.min(video.facts.width, video.facts.height)}p`,
+  createdAt: video.createdAt,
+  posterUrl: posterOf(video)
+})
+
+export const jobRow = (job: Job, title: string): ListView["jobs"][number] => {
+  const task = slowest(job)
+  return {
+    id: String(job.id),
+    videoSlug: job.slug,
+    videoTitle: title,
+    state: jobStates[job.status],
+    percent: task?.progress?.percent ?? null,
+    attempt: task?.attempt ?? 0,
+    workerName: task?.workerName ?? null,
+    lastError: problemOf(job)
+  }
+}
+
+const rendition = (track: Track): WatchOutput["renditions"][number] => ({
+  name: track.name,
+  codec: track.codecs,
+  width: "width" in track ? track.width : null,
+  height: "height" in track ? track.height : null,
+  frameRate: "frameRate" in track ? FrameRate.toNumber(track.frameRate) : null,
+  averageBitRate: averageBitrate(track),
+  peakBitRate: peakBitrate(track),
+  segments: track.segments.length
+})
+
+const outputOf = (video: Video, presentation: Presentation | null): WatchOutput | null =>
+  presentation === null || video.publishedAt === null
+    ? null
+    : {
+      publishedAt: video.publishedAt,
+      manifestUrl: address(video, DashManifest.manifestName),
+      masterUrl: address(video, HlsPlaylist.masterName),
+      posterUrl: posterOf(video),
+      renditions: [...presentation.video, ...presentation.audio].map(rendition),
+      captions: []
+    }
+
+const pendingJob = (job: Job | null): WatchJob | null => {
+  switch (job?.status) {
+    case "queued":
+      return { state: "waiting" }
+    case "running": {
+      const progress = slowest(job)?.progress
+      return {
+        state: "transcoding",
+        percent: progress?.percent ?? 0,
+        secondsLeft: progress?.renditions[0]?.secondsLeft ?? null
+      }
+    }
+    case "failed":
+      return { state: "failed", reason: problemOf(job) ?? "The reason was not recorded" }
+    case "cancelled":
+      return { state: "cancelled" }
+    default:
+      return null
+  }
+}
+
+export const watchView = (video: Video, presentation: Presentation | null, job: Job | null): WatchView => ({
+  slug: video.slug,
+  title: video.title,
+  createdAt: video.createdAt,
+  source: {
+    durationSeconds: video.facts?.duration ?? null,
+    width: video.facts?.width ?? null,
+    height: video.facts?.height ?? null,
+    frameRate: null,
+    videoCodec: null,
+    audioCodec: null,
+    bytes: video.source.bytes
+  },
+  output: outputOf(video, presentation),
+  job: pendingJob(job)
+})

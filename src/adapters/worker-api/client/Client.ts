@@ -1,0 +1,27 @@
+/** The Worker API's contract as calls, with the caller's credentials on each. */
+import { Effect, Layer, Redacted } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import { Api } from "../contract/Api.ts"
+import { AdminAuth, adminHeader, keyHeader, WorkerAuth } from "../contract/Auth.ts"
+
+export interface Credentials {
+  readonly workerKey?: Redacted.Redacted
+  readonly adminSecret?: Redacted.Redacted
+}
+
+const withSecret = (header: string, secret: Redacted.Redacted | undefined) => (request: HttpClientRequest.HttpClientRequest) =>
+  secret === undefined ? request : HttpClientRequest.setHeader(request, header, Redacted.value(secret))
+
+/** The client whose requests go below `address`. */
+export const clientAt = (address: string) => HttpClient.mapRequest(HttpClientRequest.prependUrl(address))
+
+export const makeClient = (address: string, credentials: Credentials) =>
+  HttpApiClient.make(Api, { transformClient: clientAt(address) }).pipe(
+    Effect.provide(
+      Layer.mergeAll(
+        HttpApiMiddleware.layerClient(WorkerAuth, ({ next, request }) => next(withSecret(keyHeader, credentials.workerKey)(request))),
+        HttpApiMiddleware.layerClient(AdminAuth, ({ next, request }) => next(withSecret(adminHeader, credentials.adminSecret)(request)))
+      )
+    )
+  )

@@ -1,0 +1,98 @@
+/** A source, fetched so that a broken connection costs only what had not arrived. */
+import { Effect, type Redacted, Ref, Schedule, Stream } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { createHash, type Hash } from "node:crypto"
+import { type FileHandle, open } from "node:fs/promises"
+import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
+import { ApiRefused, ApiUnavailable, LeaseLost } from "../../../domain/ports/WorkerApi.ts"
+import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
+
+/** Seconds without a byte after which a connection is taken for dead. */
+const stallTimeout = "30 seconds"
+
+const patience = Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(8)])
+
+const diskProblem = (path: string) => (cause: unknown) =>
+  new WorkspaceError({ problem: `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}` })
+
+interface Arrived {
+  readonly bytes: number
+  readonly hash: Hash
+}
+
+const nothing = (): Arrived => ({ bytes: 0, hash: createHash("sha256") })
+
+/** 206 with the range that was asked for goes on where the last try ended; 200 is the whole file again. */
+const startOf = (status: number, contentRange: string | undefined, wanted: number): number | null => {
+  if (status === 200) return 0
+  return status === 206 && contentRange?.startsWith(`bytes ${wanted}-`) === true ? wanted : null
+}
+
+const refuse = (status: number, address: string) => {
+  const problem = `${address} answers a download with status ${status}`
+  if (status === 403 || status === 404 || status === 409) return new LeaseLost({ problem })
+  return status >= 500 || status === 429 ? new ApiUnavailable({ problem }) : new ApiRefused({ status, problem })
+}
+
+const fetchRest = Effect.fnUntraced(function* (
+  client: HttpClient.HttpClient,
+  address: string,
+  request: HttpClientRequest.HttpClientRequest,
+  file: FileHandle,
+  arrived: Ref.Ref<Arrived>,
+  path: string
+) {
+  const before = yield* Ref.get(arrived)
+  const response = yield* client.execute(
+    before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`)
+  )
+  const start = startOf(response.status, response.headers["content-range"], before.bytes)
+  if (start === null) return yield* refuse(response.status, address)
+  let { bytes, hash } = start === 0 ? nothing() : before
+  yield* response.stream.pipe(
+    Stream.timeoutOrElse({
+      duration: stallTimeout,
+      orElse: () => Stream.fail(new ApiUnavailable({ problem: `${address} sends nothing any more` }))
+    }),
+    Stream.runForEach(Effect.fnUntraced(function* (chunk) {
+      yield* Effect.tryPromise({ try: () => file.write(chunk, 0, chunk.length, bytes), catch: diskProblem(path) })
+      hash.update(chunk)
+      bytes += chunk.length
+      yield* Ref.set(arrived, { bytes, hash })
+    }))
+  )
+}, Effect.catchTag("HttpClientError", (error) => Effect.fail(new ApiUnavailable({ problem: `The download broke: ${error.message}` }))))
+
+export const download = Effect.fn("WorkerApi.download")(function* (options: {
+  readonly client: HttpClient.HttpClient
+  readonly address: string
+  readonly headers: Readonly<Record<string, string | Redacted.Redacted>>
+  readonly task: ClaimedTask
+  readonly path: string
+}) {
+  const { path, task } = options
+  const request = HttpClientRequest.get(`${options.address}/api/worker/source/${task.videoId}`).pipe(
+    HttpClientRequest.setHeaders({ ...options.headers, "if-range": `"${task.source.sha256}"` } as Record<string, string>)
+  )
+  const file = yield* Effect.acquireRelease(
+    Effect.tryPromise({ try: () => open(path, "w"), catch: diskProblem(path) }),
+    (file) => Effect.ignore(Effect.tryPromise(() => file.close()))
+  )
+  const arrived = yield* Ref.make(nothing())
+  yield* fetchRest(options.client, options.address, request, file, arrived, path).pipe(
+    Effect.andThen(Ref.get(arrived)),
+    Effect.filterOrFail(
+      ({ bytes }) => bytes >= task.source.bytes,
+      ({ bytes }) => new ApiUnavailable({ problem: `The download ended after ${bytes} of ${task.source.bytes} bytes` })
+    ),
+    Effect.retry({ while: (error) => error._tag === "ApiUnavailable", schedule: patience })
+  )
+  const { bytes, hash } = yield* Ref.get(arrived)
+  const sha256 = hash.digest("hex")
+  if (bytes !== task.source.bytes || sha256 !== task.source.sha256) {
+    return yield* new ApiRefused({
+      status: 200,
+      problem: `The source arrived with ${bytes} bytes and SHA-256 ${sha256}, but the upload had ${task.source.bytes} and ${task.source.sha256}`
+    })
+  }
+}, Effect.scoped)

@@ -1,0 +1,178 @@
+/** WorkerApi over HTTP. */
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
+import { createReadStream } from "node:fs"
+import type { Progress } from "../../../domain/jobs/Progress.ts"
+import { averageBitrate } from "../../../domain/media/Presentation.ts"
+import type { FileDigest } from "../../../domain/media/Segment.ts"
+import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
+import { ApiRefused, ApiUnavailable, LeaseLost, WorkerApi } from "../../../domain/ports/WorkerApi.ts"
+import { Slug } from "../../../domain/videos/Slug.ts"
+import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
+import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
+import { keyHeader, leaseHeader } from "../contract/Auth.ts"
+import type { ClaimAnswer, ProgressReport } from "../contract/Worker.ts"
+import { makeClient } from "./Client.ts"
+import { download } from "./Download.ts"
+import { toApiError, toTaskError } from "./Errors.ts"
+
+/** For calls that may be made twice: a lost answer is not a lost call. */
+const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.retry(call, {
+    while: (error) => error._tag === "ApiUnavailable",
+    schedule: Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(5)])
+  })
+
+const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
+  const { claim_expires_at, job_id, lease_id, task, video_id } = answer
+  if (job_id === null || video_id === null || task === undefined || lease_id === undefined || claim_expires_at === null) return null
+  return {
+    taskId: task.id,
+    kind: task.kind,
+    firstFrame: task.first_frame,
+    frameCount: task.frame_count,
+    jobId: job_id,
+    videoId: video_id,
+    slug: Slug.make(answer.video_slug ?? "video"),
+    source: {
+      fileName: task.source.file_name,
+      extension: task.source.extension,
+      bytes: task.source.bytes,
+      sha256: task.source.sha256
+    },
+    leaseId: lease_id,
+    attempt: answer.attempt ?? 1,
+    expiresAt: claim_expires_at
+  }
+}
+
+const qualityProgress = (progress: Progress): NonNullable<(typeof ProgressReport.Type)["quality_progress"]> =>
+  progress.renditions.map((rendition) => ({
+    name: rendition.name,
+    status: rendition.status,
+    progress: rendition.percent,
+    speed: rendition.speed,
+    seconds_left: rendition.secondsLeft
+  }))
+
+/** What the protocol knows of a worker's abilities, within its limits; ours, with reasons, beside it. */
+const metadataOf = (capabilities: Capabilities) => {
+  const codecs = [...new Set(capabilities.encoders.map((encoder) => encoder.codec))]
+  return {
+    capabilities: {
+      hwaccel_enabled: isAccelerated(capabilities),
+      supported_codecs: codecs,
+      encoders: Object.fromEntries(
+        codecs.map((codec) => [codec, capabilities.encoders.filter((encoder) => encoder.codec === codec).map(({ name }) => name)])
+      ),
+      ffmpeg_version: capabilities.ffmpegVersion.slice(0, 100)
+    },
+    refused_encoders: capabilities.refused.map(({ encoder, reason }) => `${encoder.name}: ${reason.slice(0, 200)}`)
+  }
+}
+
+/** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
+const shortened = (error: string) => error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`
+
+const make = (options: { readonly address: string; readonly key: Redacted.Redacted; readonly leaseSeconds: number }) =>
+  Effect.gen(function* () {
+    const { address, key } = options
+    const http = yield* HttpClient.HttpClient
+    const client = yield* makeClient(address, { workerKey: key })
+    const apiError = Effect.mapError(toApiError(address))
+    const taskError = Effect.mapError(toTaskError(address))
+    const job = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: { [leaseHeader]: task.leaseId } })
+    const headersOf = (task: ClaimedTask) => ({ [keyHeader]: Redacted.value(key), [leaseHeader]: task.leaseId })
+
+    const heartbeat: WorkerApi["Service"]["heartbeat"] = Effect.fn("WorkerApi.heartbeat")(function* (report) {
+      const answer = yield* apiError(
+        client.worker.heartbeat({ payload: { status: report.status, metadata: metadataOf(report.capabilities) } })
+      )
+      return { welcome: answer.version_ok }
+    })
+
+    const claim: WorkerApi["Service"]["claim"] = apiError(
+      client.worker.claim({ query: {}, headers: { "x-lease-seconds": options.leaseSeconds } })
+    ).pipe(
+      Effect.map((answer) => {
+        const task = claimedTask(answer)
+        return task === null ? Option.none() : Option.some({ task, leaseSeconds: answer.lease_seconds ?? options.leaseSeconds })
+      })
+    )
+
+    const renew: WorkerApi["Service"]["renew"] = (task, { facts, progress }) =>
+      taskError(client.worker.progress({
+        ...job(task),
+        payload: {
+          current_step: progress.step,
+          progress_percent: progress.percent,
+          quality_progress: qualityProgress(progress),
+          ...(facts === null ? {} : { duration: facts.duration, source_width: facts.width, source_height: facts.height })
+        }
+      }))
+
+    const send = Effect.fnUntraced(function* (task: ClaimedTask, file: FileDigest, path: string) {
+      const body = HttpBody.stream(
+        NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }),
+        "application/octet-stream",
+        file.bytes
+      )
+      const response = yield* HttpClientRequest.post(
+        `${address}/api/worker/upload/${task.videoId}/segment/${file.rendition}/${file.name}`
+      ).pipe(
+        HttpClientRequest.setHeaders({ ...headersOf(task), "x-content-sha256": file.sha256 }),
+        HttpClientRequest.setBody(body),
+        http.execute,
+        Effect.mapError((error) => new ApiUnavailable({ problem: `The upload of ${file.name} broke: ${error.message}` }))
+      )
+      if (response.status === 200) return
+      const detail = yield* Effect.orElseSucceed(response.text, () => "")
+      const problem = `${address} refused ${file.rendition}/${file.name} with status ${response.status}: ${detail.slice(0, 300)}`
+      if (response.status === 403 || response.status === 404 || response.status === 409) return yield* new LeaseLost({ problem })
+      // 400 is what a digest that does not fit gets: the bytes were spoiled on their way and may arrive whole next time.
+      if (response.status >= 500 || response.status === 429 || response.status === 400) return yield* new ApiUnavailable({ problem })
+      return yield* new ApiRefused({ status: response.status, problem })
+    })
+
+    const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(function* (task, output) {
+      const { facts, presentation } = output
+      yield* taskError(client.worker.complete({
+        ...job(task),
+        payload: {
+          qualities: presentation.video.map((track) => ({
+            name: track.name,
+            width: track.width,
+            height: track.height,
+            bitrate: Math.round(averageBitrate(track) / 1000)
+          })),
+          duration: facts.duration,
+          source_width: facts.width,
+          source_height: facts.height,
+          streaming_format: "cmaf",
+          streaming_codec: presentation.video[0].codecs,
+          completion_token: `${task.jobId}-${task.leaseId}`,
+          files: output.files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 })),
+          languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language]))
+        }
+      }))
+    }, again)
+
+    return WorkerApi.of({
+      heartbeat,
+      claim,
+      renew: (task, report) => Effect.asVoid(renew(task, report)),
+      download: (task, path) => download({ client: http, address, headers: headersOf(task), task, path }),
+      upload: Effect.fn("WorkerApi.upload")(send, again),
+      complete,
+      fail: (task, failure) =>
+        Effect.asVoid(
+          again(taskError(client.worker.fail({ ...job(task), payload: { error_message: shortened(failure.error), retry: failure.retry } })))
+        ),
+      release: (task) => Effect.asVoid(again(taskError(client.worker.release(job(task)))))
+    })
+  })
+
+/** `address` without a slash at its end. */
+export const layer = (options: { readonly address: string; readonly key: Redacted.Redacted; readonly leaseSeconds: number }) =>
+  Layer.effect(WorkerApi, make(options))

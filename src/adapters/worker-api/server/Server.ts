@@ -1,0 +1,54 @@
+/** The Worker API's routes and documents, and the server that they run on. */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Effect, Layer, Schema } from "effect"
+import { HttpIncomingMessage, HttpMiddleware } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { createServer } from "node:http"
+import { Api } from "../contract/Api.ts"
+import { adminRoutes } from "./AdminRoutes.ts"
+import { adminAuth, validation, workerAuth } from "./Guards.ts"
+import { systemRoutes } from "./SystemRoutes.ts"
+import { workerRoutes } from "./WorkerRoutes.ts"
+
+/** Far more than any list of files of a long film in a `complete`; bodies that are streamed have limits of their own. */
+const maxJsonBytes = ByteSize.mebibytes(32)
+
+const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+  Layer.provide([workerRoutes, adminRoutes, systemRoutes]),
+  Layer.provide([workerAuth, adminAuth, validation])
+)
+
+/** Probes and segments of viewers would drown the traces that matter. */
+const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/api/health"])
+
+/**
+ * An upload of a whole film takes hours, so that Node's limit on the time of a request is off; a stalled one is ended
+ * where its body is read. Idle connections live longer than the 30 s for which clients of the protocol keep theirs.
+ */
+const nodeServer = () => createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
+
+export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" })).pipe(
+  Layer.provide(untraced),
+  Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize)(maxJsonBytes))
+)
+
+/** The port that was asked for cannot be had. */
+export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+  host: Schema.String,
+  port: Schema.Int,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    const code = this.cause instanceof Error && "code" in this.cause ? this.cause.code : undefined
+    return code === "EADDRINUSE"
+      ? `Port ${this.port} is already in use: stop the program that listens there, or set VLOG_WORKER_API_PORT to another port`
+      : `Cannot listen on ${this.host}:${this.port}: ${String(this.cause)}`
+  }
+}
+
+/** The HTTP server. Stopping waits for requests in flight. */
+export const server = (options: { readonly host: string; readonly port: number }) =>
+  NodeHttpServer.layer(nodeServer, { ...options, gracefulShutdownTimeout: "10 seconds" }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) => Layer.unwrap(Effect.fail(new PortUnavailable({ ...options, cause })))),
+    Layer.tap(() => Effect.logInfo("listening", { address: `http://${options.host}:${options.port}` }))
+  )

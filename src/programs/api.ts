@@ -1,0 +1,64 @@
+/** The Worker API. */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, Layer, Schedule } from "effect"
+import { HttpRouter } from "effect/http"
+import { JobStore } from "../domain/ports/JobStore.ts"
+import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
+import { Db } from "../adapters/postgres/Db.ts"
+import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
+import { migrate } from "../adapters/postgres/Migrator.ts"
+import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
+import * as PostgresWorkerRegistry from "../adapters/postgres/WorkerRegistry.ts"
+import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
+import * as Pages from "../adapters/web/Routes.ts"
+import * as Server from "../adapters/worker-api/server/Server.ts"
+import { ApiSettings } from "../adapters/worker-api/server/Settings.ts"
+import { launch } from "./launch.ts"
+import { apiSettings, version } from "./settings/api.ts"
+
+/** The schema is brought up to date before anything reads it. */
+const database = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const applied = yield* migrate()
+    if (applied.length > 0) yield* Effect.logInfo("migrated", { applied })
+  })
+).pipe(Layer.provide(NodeServices.layer), Layer.provideMerge(Db.layerConfig("vlog-api")))
+
+const stores = PostgresVideoStore.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresWorkerRegistry.layer)),
+  Layer.provide(database)
+)
+
+const api = Layer.unwrap(Effect.gen(function* () {
+  const settings = yield* apiSettings
+  const sweeper = Layer.effectDiscard(Effect.gen(function* () {
+    const jobs = yield* JobStore
+    yield* jobs.sweep.pipe(
+      Effect.tap(({ extended, failed, requeued }) =>
+        extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
+      ),
+      Effect.catch((error) => Effect.logWarning("sweep failed", { problem: error.message })),
+      Effect.repeat(Schedule.spaced(settings.sweepEvery)),
+      Effect.forkScoped
+    )
+  }))
+  const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(Server.server({ host: settings.host, port: settings.port }))
+  )
+  return Layer.mergeAll(http, sweeper).pipe(
+    Layer.provide([
+      stores,
+      DiskMediaStore.layer({ root: settings.storage }),
+      SegmentInspector.layer,
+      Layer.succeed(ApiSettings)({
+        adminSecret: settings.adminSecret,
+        claimSeconds: settings.claimMinutes * 60,
+        maxSourceBytes: Number(settings.maxSource),
+        maxPartBytes: Number(settings.maxPart),
+        version
+      })
+    ])
+  )
+}))
+
+launch(Layer.launch(api))
