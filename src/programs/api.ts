@@ -20,7 +20,6 @@ import { apiSettings, version } from "./settings/api.ts"
 const database = Layer.effectDiscard(
   Effect.gen(function* () {
     const applied = yield* migrate()
-    if (applied.length > 0) yield* Effect.logInfo("migrated", { applied })
   })
 ).pipe(Layer.provide(NodeServices.layer), Layer.provideMerge(Db.layerConfig("vlog-api")))
 
@@ -29,36 +28,41 @@ const stores = PostgresVideoStore.layer.pipe(
   Layer.provide(database)
 )
 
-const api = Layer.unwrap(Effect.gen(function* () {
-  const settings = yield* apiSettings
-  const sweeper = Layer.effectDiscard(Effect.gen(function* () {
-    const jobs = yield* JobStore
-    yield* jobs.sweep.pipe(
-      Effect.tap(({ extended, failed, requeued }) =>
-        extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
-      ),
-      Effect.catch((error) => Effect.logWarning("sweep failed", { problem: error.message })),
-      Effect.repeat(Schedule.spaced(settings.sweepEvery)),
-      Effect.forkScoped
-    )
-  }))
-  const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provide(Server.server({ host: settings.host, port: settings.port }))
-  )
-  return Layer.mergeAll(http, sweeper).pipe(
-    Layer.provide([
-      stores,
-      DiskMediaStore.layer({ root: settings.storage }),
-      SegmentInspector.layer,
-      Layer.succeed(ApiSettings)({
-        adminSecret: settings.adminSecret,
-        claimSeconds: settings.claimMinutes * 60,
-        maxSourceBytes: Number(settings.maxSource),
-        maxPartBytes: Number(settings.maxPart),
-        version
+const api = Layer.unwrap(
+  Effect.gen(function* () {
+    const settings = yield* apiSettings
+    const sweeper = Layer.effectDiscard(
+      Effect.gen(function* () {
+        const jobs = yield* JobStore
+        yield* jobs.sweep.pipe(
+          Effect.tap(({ extended, failed, requeued }) =>
+            extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
+          ),
+          Effect.catch((error) => Effect.logWarning("sweep failed", { problem: error.message })),
+          Effect.repeat(Schedule.spaced(settings.sweepEvery)),
+          Effect.forkScoped
+        )
       })
-    ])
-  )
-}))
+    )
+    const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
+      disableLogger: true,
+      disableListenLog: true
+    }).pipe(Layer.provide(Server.server({ host: settings.host, port: settings.port })))
+    return Layer.mergeAll(http, sweeper).pipe(
+      Layer.provide([
+        stores,
+        DiskMediaStore.layer({ root: settings.storage }),
+        SegmentInspector.layer,
+        Layer.succeed(ApiSettings)({
+          adminSecret: settings.adminSecret,
+          claimSeconds: settings.claimMinutes * 60,
+          maxSourceBytes: Number(settings.maxSource),
+          maxPartBytes: Number(settings.maxPart),
+          version
+        })
+      ])
+    )
+  })
+)
 
 launch(Layer.launch(api))

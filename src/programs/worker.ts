@@ -15,16 +15,18 @@ import { workerSettings } from "./settings/worker.ts"
 const ffmpeg = (stallAfter: Parameters<typeof FfmpegTranscoder.layer>[0]["stallAfter"]) =>
   Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer({ stallAfter })).pipe(Layer.provide(Subprocess.layer))
 
-launch(Effect.gen(function* () {
-  const settings = yield* workerSettings
-  const layers = Layer.mergeAll(
-    ffmpeg(settings.stallAfter),
-    SegmentInspector.layer,
-    DiskWorkspace.layer({ root: settings.workDir }),
-    HttpWorkerApi.layer({ address: settings.address, key: settings.key, leaseSeconds: settings.leaseSeconds }).pipe(
-      Layer.provide(NodeHttpClient.layerUndici)
-    ),
-    WorkerState.layer
-  )
-  yield* work(settings).pipe(Effect.scoped, Effect.provide(layers))
-}))
+launch(
+  Effect.gen(function* () {
+    const settings = yield* workerSettings
+    const layers = Layer.mergeAll(
+      ffmpeg(settings.stallAfter),
+      SegmentInspector.layer,
+      DiskWorkspace.layer({ root: settings.workDir }),
+      HttpWorkerApi.layer({ address: settings.address, key: settings.key, leaseSeconds: settings.leaseSeconds }).pipe(
+        Layer.provide(NodeHttpClient.layerUndici)
+      ),
+      WorkerState.layer
+    )
+    yield* work(settings).pipe(Effect.scoped, Effect.provide(layers))
+  })
+)

@@ -26,7 +26,9 @@ export const detect: Effect.Effect<Capabilities, TranscodeFailed, Subprocess> = 
   const ask = (option: string) =>
     subprocess.run("ffmpeg", ["-hide_banner", option]).pipe(
       Effect.map(({ stdout }) => stdout),
-      Effect.mapError((error) => unusable(error._tag === "SpawnFailed" ? `${error.message}. Install ffmpeg` : error.message))
+      Effect.mapError((error) =>
+        unusable(error._tag === "SpawnFailed" ? `${error.message}. Install ffmpeg` : error.message)
+      )
     )
   const ffmpegVersion = versionOf(yield* ask("-version"))
   const listed = listedEncoders(yield* ask("-encoders"))
@@ -39,16 +41,20 @@ export const detect: Effect.Effect<Capabilities, TranscodeFailed, Subprocess> = 
     subprocess.run("ffmpeg", trialArguments({ encoder, grid: trialGrid })).pipe(
       Effect.result,
       Effect.map((result) => ({ encoder, result }))
-    ))
+    )
+  )
   return {
     ffmpegVersion,
     encoders: tried.filter(({ result }) => Result.isSuccess(result)).map(({ encoder }) => encoder),
     refused: tried.flatMap(({ encoder, result }) =>
       Result.isFailure(result)
-        ? [{
-          encoder,
-          reason: result.failure._tag === "ProcessFailed" ? lastWords(result.failure.stderrTail) : result.failure.message
-        }]
+        ? [
+            {
+              encoder,
+              reason:
+                result.failure._tag === "ProcessFailed" ? lastWords(result.failure.stderrTail) : result.failure.message
+            }
+          ]
         : []
     )
   }

@@ -7,7 +7,10 @@ const signs: ReadonlyArray<readonly [TranscodeFailed["reason"], RegExp]> = [
     "device",
     /OpenEncodeSessionEx failed|No capable devices found|Cannot load (lib)?(nvcuda|cuda|nvidia-encode)|Device creation failed|Failed to initiali[sz]e VAAPI|device lost|CUDA_ERROR/i
   ],
-  ["source", /Invalid data found when processing input|moov atom not found|Format not on whitelist|could not find codec parameters/i]
+  [
+    "source",
+    /Invalid data found when processing input|moov atom not found|Format not on whitelist|could not find codec parameters/i
+  ]
 ]
 
 export const failureReason = (stderr: string): TranscodeFailed["reason"] =>

@@ -4,9 +4,30 @@
  * playlist read a neighbour's file.
  */
 const demuxers = [
-  "mov", "mp4", "m4a", "3gp", "3g2", "mj2",
-  "matroska", "webm",
-  "mpegts", "mpeg", "mpegvideo", "avi", "flv", "asf", "ogg", "mxf", "gxf", "nut", "rm", "dv", "ivf", "h264", "hevc", "obu"
+  "mov",
+  "mp4",
+  "m4a",
+  "3gp",
+  "3g2",
+  "mj2",
+  "matroska",
+  "webm",
+  "mpegts",
+  "mpeg",
+  "mpegvideo",
+  "avi",
+  "flv",
+  "asf",
+  "ogg",
+  "mxf",
+  "gxf",
+  "nut",
+  "rm",
+  "dv",
+  "ivf",
+  "h264",
+  "hevc",
+  "obu"
 ]
 
 /** 8192x8192, more than any picture that is taken. */
@@ -14,8 +35,12 @@ const maxPixels = 8192 * 8192
 
 /** Placed before `-i`; the same for ffmpeg and ffprobe. */
 export const inputOptions = (path: string): ReadonlyArray<string> => [
-  "-protocol_whitelist", "file",
-  "-format_whitelist", demuxers.join(","),
-  "-max_pixels", String(maxPixels),
-  "-i", `file:${path}`
+  "-protocol_whitelist",
+  "file",
+  "-format_whitelist",
+  demuxers.join(","),
+  "-max_pixels",
+  String(maxPixels),
+  "-i",
+  `file:${path}`
 ]

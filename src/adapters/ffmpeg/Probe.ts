@@ -22,36 +22,42 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
     const subprocess = yield* Subprocess
 
     const describe = (path: string) =>
-      subprocess.run("ffprobe", ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)]).pipe(
-        Effect.catchTags({
-          SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
-          ProcessFailed: (error) =>
-            Effect.fail(
-              error.signal === null
-                ? notAVideo(withoutPath(lastWords(error.stderrTail), path))
-                : new ProbeUnavailable({ problem: error.message })
-            )
-        }),
-        Effect.flatMap(({ stdout }) => decodeOutput(stdout)),
-        Effect.catchTag("SchemaError", () => Effect.fail(notAVideo("ffprobe's description of it makes no sense")))
-      )
+      subprocess
+        .run("ffprobe", ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)])
+        .pipe(
+          Effect.catchTags({
+            SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
+            ProcessFailed: (error) =>
+              Effect.fail(
+                error.signal === null
+                  ? notAVideo(withoutPath(lastWords(error.stderrTail), path))
+                  : new ProbeUnavailable({ problem: error.message })
+              )
+          }),
+          Effect.flatMap(({ stdout }) => decodeOutput(stdout)),
+          Effect.catchTag("SchemaError", () => Effect.fail(notAVideo("ffprobe's description of it makes no sense")))
+        )
 
     /** A damaged file makes ffprobe end badly after what it could read: what it could not is missing, and that is judged. */
-    const scan = Effect.fnUntraced(function* (path: string) {
-      const streams = new Map<number, PacketTimes>()
-      const child = yield* subprocess.start("ffprobe", [
-        "-v",
-        "error",
-        "-of",
-        "csv=p=0",
-        "-show_entries",
-        packetEntries,
-        ...inputOptions(path)
-      ])
-      yield* Stream.runForEach(child.lines, (line) => Effect.sync(() => collectPacket(streams, line)))
-      yield* Effect.ignore(child.exit)
-      return streams
-    }, Effect.scoped, Effect.mapError((error) => new ProbeUnavailable({ problem: error.message })))
+    const scan = Effect.fnUntraced(
+      function* (path: string) {
+        const streams = new Map<number, PacketTimes>()
+        const child = yield* subprocess.start("ffprobe", [
+          "-v",
+          "error",
+          "-of",
+          "csv=p=0",
+          "-show_entries",
+          packetEntries,
+          ...inputOptions(path)
+        ])
+        yield* Stream.runForEach(child.lines, (line) => Effect.sync(() => collectPacket(streams, line)))
+        yield* Effect.ignore(child.exit)
+        return streams
+      },
+      Effect.scoped,
+      Effect.mapError((error) => new ProbeUnavailable({ problem: error.message }))
+    )
 
     const probe = Effect.fn("MediaProbe.probe")(function* (path: string) {
       const { size } = yield* Effect.tryPromise({
@@ -67,5 +73,5 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
 )
 
 /** Paths of this machine mean nothing to the person who uploaded the file. */
-const withoutPath = (text: string, path: string) => text.replaceAll(`file:${path}`, "").replaceAll(path, "").replace(/^:\s*/, "")
-
+const withoutPath = (text: string, path: string) =>
+  text.replaceAll(`file:${path}`, "").replaceAll(path, "").replace(/^:\s*/, "")

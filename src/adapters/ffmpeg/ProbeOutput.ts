@@ -23,21 +23,25 @@ const Stream = Schema.Struct({
   start_time: Schema.optionalKey(Schema.FiniteFromString),
   channels: Schema.optionalKey(Schema.Int),
   sample_rate: Schema.optionalKey(Schema.FiniteFromString),
-  disposition: Schema.optionalKey(Schema.Struct({ attached_pic: Schema.optionalKey(Schema.Int), default: Schema.optionalKey(Schema.Int) })),
+  disposition: Schema.optionalKey(
+    Schema.Struct({ attached_pic: Schema.optionalKey(Schema.Int), default: Schema.optionalKey(Schema.Int) })
+  ),
   tags: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   side_data_list: Schema.optionalKey(Schema.Array(SideData))
 })
 interface Stream extends Schema.Schema.Type<typeof Stream> {}
 
-export const ProbeOutput = Schema.fromJsonString(Schema.Struct({
-  streams: Schema.Array(Stream),
-  format: Schema.Struct({
-    format_name: Schema.String,
-    size: Schema.optionalKey(Schema.FiniteFromString),
-    start_time: Schema.optionalKey(Schema.FiniteFromString),
-    duration: Schema.optionalKey(Schema.FiniteFromString)
+export const ProbeOutput = Schema.fromJsonString(
+  Schema.Struct({
+    streams: Schema.Array(Stream),
+    format: Schema.Struct({
+      format_name: Schema.String,
+      size: Schema.optionalKey(Schema.FiniteFromString),
+      start_time: Schema.optionalKey(Schema.FiniteFromString),
+      duration: Schema.optionalKey(Schema.FiniteFromString)
+    })
   })
-}))
+)
 export type ProbeOutput = typeof ProbeOutput.Type
 
 /** `-show_entries stream=...:format=...` of exactly the fields that are decoded above. */
@@ -121,7 +125,12 @@ const liesOnGrid = (sorted: ReadonlyArray<number>, rate: FrameRate.FrameRate): b
 
 const fallbackRate = FrameRate.make(25)
 
-const videoStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["format"], reached: number): VideoStream => {
+const videoStream = (
+  stream: Stream,
+  packets: PacketTimes,
+  format: ProbeOutput["format"],
+  reached: number
+): VideoStream => {
   const fileStart = format.start_time ?? 0
   const sorted = packets.times.toSorted((a, b) => a - b)
   const average = fraction(stream.avg_frame_rate) ?? fraction(stream.r_frame_rate) ?? fallbackRate
@@ -141,15 +150,17 @@ const videoStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["
     pixelAspect: aspect(stream.sample_aspect_ratio),
     rotation: rotation(stream),
     nominalFrameRate: nominal,
-    averageFrameRate: sorted.length > 1 && end > first
-      ? FrameRate.make(Math.round((sorted.length / (end - first)) * 1000), 1000)
-      : average,
+    averageFrameRate:
+      sorted.length > 1 && end > first
+        ? FrameRate.make(Math.round((sorted.length / (end - first)) * 1000), 1000)
+        : average,
     constantFrameRate: constant !== undefined,
     frames: sorted.length,
     start,
     duration: sorted.length === 0 ? 0 : end - first,
     // A header that only knows the whole file's length promises it for whichever stream is longest.
-    promised: own !== null ? own + start : reached - fileStart >= claimedByFormat - 1 ? end - fileStart : claimedByFormat,
+    promised:
+      own !== null ? own + start : reached - fileStart >= claimedByFormat - 1 ? end - fileStart : claimedByFormat,
     pixelFormat: stream.pix_fmt ?? "unknown",
     bitDepth: bitDepth(stream),
     fieldOrder: fieldOrders[stream.field_order ?? ""] ?? "unknown",
@@ -174,7 +185,8 @@ const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["
 /** Cover art is a video stream of one picture, and comes first in some files. */
 const isPicture = (stream: Stream, packets: Map<number, PacketTimes>): boolean =>
   stream.disposition?.attached_pic === 1 ||
-  (["mjpeg", "png", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") && (packets.get(stream.index)?.times.length ?? 0) <= 1)
+  (["mjpeg", "png", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") &&
+    (packets.get(stream.index)?.times.length ?? 0) <= 1)
 
 /** The source, or null when the file has no moving pictures. `bytes` is the size of the file. */
 export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>, bytes: number): Source | null => {

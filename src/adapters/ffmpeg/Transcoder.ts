@@ -21,10 +21,13 @@ const toTranscodeFailed = (error: ProcessFailed | SpawnFailed): TranscodeFailed 
   error._tag === "SpawnFailed"
     ? new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })
     : new TranscodeFailed({
-      reason: error.signal === null ? failureReason(error.stderrTail) : "crashed",
-      problem: error.signal === null ? `ffmpeg failed: ${lastWords(error.stderrTail)}` : `ffmpeg was killed by ${error.signal}`,
-      details: error.stderrTail
-    })
+        reason: error.signal === null ? failureReason(error.stderrTail) : "crashed",
+        problem:
+          error.signal === null
+            ? `ffmpeg failed: ${lastWords(error.stderrTail)}`
+            : `ffmpeg was killed by ${error.signal}`,
+        details: error.stderrTail
+      })
 
 /** Files of a rendition that ffmpeg's list names and that were not seen before. A listed file never changes again. */
 const makeFolderWatch = (folder: string, rendition: RenditionName) => {
@@ -45,45 +48,51 @@ const make = (options: { readonly stallAfter: Duration.Duration }) =>
     const subprocess = yield* Subprocess
     const capabilities = yield* detect
 
-    const run = Effect.fnUntraced(function* (
-      job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string },
-      queue: Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
-    ) {
-      const folderOf = (rendition: string) => join(job.folder, rendition)
-      const names = renditionNames(job.plan)
-      yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
-      const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
-      const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
-        Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
-      )
+    const run = Effect.fnUntraced(
+      function* (
+        job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string },
+        queue: Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
+      ) {
+        const folderOf = (rendition: string) => join(job.folder, rendition)
+        const names = renditionNames(job.plan)
+        yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
+        const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
+        const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
+          Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
+        )
 
-      const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }))
-      const read = makeProgressReader()
-      let frames = 0
-      let advancedAt = yield* Clock.monotonicTimeNanos
-      const follow = Stream.runForEach(child.lines, Effect.fnUntraced(function* (line) {
-        const block = read(line)
-        if (block === null) return
-        if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
-        frames = block.frames
-        yield* Queue.offer(queue, { _tag: "Advanced", ...block })
-      }))
-      const watch = Effect.gen(function* () {
-        yield* Effect.sleep(lookEvery)
-        yield* look
-        const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
-        if (still > Duration.toMillis(options.stallAfter)) {
-          return yield* new TranscodeFailed({
-            reason: "stalled",
-            problem: `ffmpeg made no frame for ${Math.round(still / 1000)} s`,
-            details: yield* child.stderrTail
+        const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }))
+        const read = makeProgressReader()
+        let frames = 0
+        let advancedAt = yield* Clock.monotonicTimeNanos
+        const follow = Stream.runForEach(
+          child.lines,
+          Effect.fnUntraced(function* (line) {
+            const block = read(line)
+            if (block === null) return
+            if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
+            frames = block.frames
+            yield* Queue.offer(queue, { _tag: "Advanced", ...block })
           })
-        }
-      }).pipe(Effect.forever)
+        )
+        const watch = Effect.gen(function* () {
+          yield* Effect.sleep(lookEvery)
+          yield* look
+          const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
+          if (still > Duration.toMillis(options.stallAfter)) {
+            return yield* new TranscodeFailed({
+              reason: "stalled",
+              problem: `ffmpeg made no frame for ${Math.round(still / 1000)} s`,
+              details: yield* child.stderrTail
+            })
+          }
+        }).pipe(Effect.forever)
 
-      yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
-      yield* look
-    }, Effect.mapError((error) => error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error)))
+        yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
+        yield* look
+      },
+      Effect.mapError((error) => (error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error)))
+    )
 
     const transcode = (job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string }) =>
       Stream.callback<TranscodeEvent, TranscodeFailed>((queue) =>

@@ -25,7 +25,13 @@ const initFacts = (file: ISOFile): SegmentFacts => {
     return { _tag: "VideoInit", codecs, timescale, width: track.video.width, height: track.video.height }
   }
   if (track.audio !== undefined) {
-    return { _tag: "AudioInit", codecs, timescale, sampleRate: track.audio.sample_rate, channels: track.audio.channel_count }
+    return {
+      _tag: "AudioInit",
+      codecs,
+      timescale,
+      sampleRate: track.audio.sample_rate,
+      channels: track.audio.channel_count
+    }
   }
   throw new Malformed("its track is neither video nor audio")
 }
@@ -46,9 +52,10 @@ const mediaFacts = (file: ISOFile): SegmentFacts => {
           startsWithKeyframe = (flags & nonSync) === 0
         }
         samples += run.sample_count
-        duration += run.sample_duration.length > 0
-          ? run.sample_duration.reduce((sum, value) => sum + value, 0)
-          : run.sample_count * traf.tfhd.default_sample_duration
+        duration +=
+          run.sample_duration.length > 0
+            ? run.sample_duration.reduce((sum, value) => sum + value, 0)
+            : run.sample_count * traf.tfhd.default_sample_duration
       }
       decodeTime ??= traf.tfdt?.baseMediaDecodeTime ?? null
     }
@@ -79,7 +86,10 @@ const factsOf = (name: string, bytes: Buffer): SegmentFacts => {
   return name === initName ? initFacts(file) : mediaFacts(file)
 }
 
-const inspect = Effect.fn("SegmentInspector.inspect")(function* (file: { readonly name: string; readonly path: string }) {
+const inspect = Effect.fn("SegmentInspector.inspect")(function* (file: {
+  readonly name: string
+  readonly path: string
+}) {
   return yield* Effect.tryPromise({
     try: async () => factsOf(file.name, await readFile(file.path)),
     catch: (cause) =>

@@ -115,6 +115,8 @@ const PoolMax = Schema.FiniteFromString.pipe(
   Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 }))
 )
 
+const traced = { kind: "client", attributes: { "db.system.name": "postgresql" } } as const
+
 const make = Effect.fnUntraced(function* (options: DbOptions) {
   const { settings, server } = yield* checked(options)
   const max = options.max ?? 10
@@ -169,13 +171,15 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
       Scope.close
     )
 
-  const statement = <Row extends object>(connection: Connection, build: Build<Row>) =>
-    Effect.gen(function* () {
-      const limit = (yield* StatementTimeout) ?? settings.statementTimeout
-      const pending = build(connection.sql)
-      yield* Effect.annotateCurrentSpan("db.query.text", textOf(pending))
-      return yield* run<ReadonlyArray<Row> & { readonly count: number }>(connection, pending, limit)
-    }).pipe(Effect.withSpan("postgres.query", { kind: "client", attributes: { "db.system.name": "postgresql" } }))
+  const statement = Effect.fn(
+    "postgres.query",
+    traced
+  )(function* <Row extends object>(connection: Connection, build: Build<Row>) {
+    const limit = (yield* StatementTimeout) ?? settings.statementTimeout
+    const pending = build(connection.sql)
+    yield* Effect.annotateCurrentSpan("db.query.text", textOf(pending))
+    return yield* run<ReadonlyArray<Row> & { readonly count: number }>(connection, pending, limit)
+  })
 
   const query = <Row extends object>(build: Build<Row>) =>
     Effect.flatMap(Pinned, (pinned) =>
@@ -184,8 +188,10 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
         : statement(pinned.connection, build)
     )
 
-  const rows = <S extends Schema.Constraint>(schema: S, build: Build<object>) =>
-    Effect.flatMap(query(build), (rows) => Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(schema))(rows)))
+  const rows = <S extends Schema.Constraint>(schema: S, build: Build<object>) => {
+    const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
+    return Effect.flatMap(query(build), (rows: unknown) => Effect.orDie(decode(rows)))
+  }
 
   const control = (connection: Connection, command: string) =>
     run<{ readonly command: string }>(connection, connection.sql.unsafe(command), settings.statementTimeout)
@@ -228,7 +234,7 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
       return yield* withConnection((connection) =>
         bracket(connection, 1, { begin, commit: "commit", rollback: "rollback" }, effect)
       )
-    }).pipe(Effect.withSpan("postgres.transaction", { attributes: { "db.system.name": "postgresql" } }))
+    }).pipe(Effect.withSpan("postgres.transaction", traced))
 
   const listen = (channel: string) => notifications({ channel, settings, connect, discard })
 

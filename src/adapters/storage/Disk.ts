@@ -5,7 +5,8 @@ import { copyFile, link, mkdir, open, rename, rm, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path"
 import { MediaStoreError } from "../../domain/ports/MediaStore.ts"
 
-const codeOf = (cause: unknown): string => cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : ""
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : ""
 
 export const diskError = (path: string, cause: unknown): MediaStoreError => {
   const code = codeOf(cause)
@@ -48,7 +49,8 @@ export const linkOrCopy = (from: string, to: string) =>
       if (codeOf(cause) === "EEXIST") return
       if (unlinkable.has(codeOf(cause))) return copyFile(from, to, constants.COPYFILE_FICLONE)
       throw cause
-    }))
+    })
+  )
 
 /** Either the old content or the new, never half of it. */
 export const writeWhole = (path: string, content: string) =>

@@ -26,20 +26,24 @@ import { diskError, linkOrCopy, makeFolder, moveInto, remove, syncFolder, writeW
 const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyArray<readonly [string, string]> => [
   [HlsPlaylist.masterName, HlsPlaylist.masterPlaylist(presentation, `${publication}/`)],
   [DashManifest.manifestName, DashManifest.manifest(presentation, `${publication}/`)],
-  ...[...presentation.video, ...presentation.audio].map((track) =>
-    [join(track.name, HlsPlaylist.mediaName), HlsPlaylist.mediaPlaylist(track)] as const
+  ...[...presentation.video, ...presentation.audio].map(
+    (track) => [join(track.name, HlsPlaylist.mediaName), HlsPlaylist.mediaPlaylist(track)] as const
   )
 ]
 
 const make = (root: string) =>
   Effect.gen(function* () {
     const temporary = join(root, "tmp")
-    const sourcePath = (id: VideoId, source: Pick<SourceFile, "extension">) => join(root, "uploads", `${id}${source.extension}`)
+    const sourcePath = (id: VideoId, source: Pick<SourceFile, "extension">) =>
+      join(root, "uploads", `${id}${source.extension}`)
     const attemptFolder = (lease: LeaseId) => join(root, "attempts", lease)
     const partPath = (lease: LeaseId, file: Pick<FileDigest, "sha256">) => join(attemptFolder(lease), file.sha256)
     const publicationPath = (publication: LeaseId, path: string) => join(root, "published", publication, path)
 
-    yield* Effect.forEach([temporary, join(root, "uploads"), join(root, "attempts"), join(root, "published")], makeFolder)
+    yield* Effect.forEach(
+      [temporary, join(root, "uploads"), join(root, "attempts"), join(root, "published")],
+      makeFolder
+    )
 
     const receive = Effect.fn("MediaStore.receive")(function* <E>(
       body: Stream.Stream<Uint8Array, E>,
@@ -90,7 +94,9 @@ const make = (root: string) =>
         ([path, content]) => writeWhole(publicationPath(publication, path), content),
         { discard: true }
       )
-      yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, { discard: true })
+      yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, {
+        discard: true
+      })
     })
 
     const discardAttempt = (lease: LeaseId) => remove(attemptFolder(lease))

@@ -14,7 +14,8 @@ import { Workspace, WorkspaceError } from "../../domain/ports/Workspace.ts"
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({
     try: work,
-    catch: (cause) => new WorkspaceError({ problem: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
+    catch: (cause) =>
+      new WorkspaceError({ problem: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
   })
 
 const make = (root: string) => {
@@ -24,7 +25,11 @@ const make = (root: string) => {
       attempt(folder, () => mkdir(join(folder, "output"), { recursive: true })),
       () => Effect.ignore(attempt(folder, () => rm(folder, { recursive: true, force: true })))
     )
-    return { source: join(folder, `source${extension}`), output: join(folder, "output"), poster: join(folder, posterName) }
+    return {
+      source: join(folder, `source${extension}`),
+      output: join(folder, "output"),
+      poster: join(folder, posterName)
+    }
   })
 
   const digest = (file: { readonly rendition: RenditionName; readonly name: string; readonly path: string }) =>
@@ -32,7 +37,12 @@ const make = (root: string) => {
       const hash = createHash("sha256")
       const stream = createReadStream(file.path)
       await pipeline(stream, hash)
-      return { rendition: file.rendition, name: file.name, bytes: stream.bytesRead, sha256: Sha256.make(hash.digest("hex")) }
+      return {
+        rendition: file.rendition,
+        name: file.name,
+        bytes: stream.bytesRead,
+        sha256: Sha256.make(hash.digest("hex"))
+      }
     })
 
   return Workspace.of({ open, digest, remove: (path) => attempt(path, () => rm(path, { force: true })) })
@@ -40,4 +50,10 @@ const make = (root: string) => {
 
 /** The folder is made, and whether it can be written is known, before any task is claimed. */
 export const layer = (options: { readonly root: string }) =>
-  Layer.effect(Workspace, Effect.as(attempt(options.root, () => mkdir(options.root, { recursive: true })), make(options.root)))
+  Layer.effect(
+    Workspace,
+    Effect.as(
+      attempt(options.root, () => mkdir(options.root, { recursive: true })),
+      make(options.root)
+    )
+  )

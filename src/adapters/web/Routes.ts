@@ -40,99 +40,105 @@ const entryPoints: ReadonlySet<string> = new Set([HlsPlaylist.masterName, DashMa
 const publishedPath = /^([0-9a-f-]{36})\/([a-z0-9][a-z0-9-]{0,31})\/([a-z0-9_]{1,64}\.[a-z0-9]{1,4})$/
 const isLeaseId = Schema.is(LeaseId)
 
-const page = (body: string, status = 200) => HttpServerResponse.html(body).pipe(
-  HttpServerResponse.setStatus(status),
-  HttpServerResponse.setHeaders(pageHeaders)
-)
+const page = (body: string, status = 200) =>
+  HttpServerResponse.html(body).pipe(HttpServerResponse.setStatus(status), HttpServerResponse.setHeaders(pageHeaders))
 
 const notFound = (path: string) => page(notFoundPage({ path }), 404)
 const missing = HttpServerResponse.text("Not found\n", { status: 404, headers: shared })
-const away = HttpServerResponse.text("Temporarily unavailable, please retry\n", { status: 503, headers: { "retry-after": "5" } })
+const away = HttpServerResponse.text("Temporarily unavailable, please retry\n", {
+  status: 503,
+  headers: { "retry-after": "5" }
+})
 
-export const routes = HttpRouter.use(Effect.fn(function* (router) {
-  const videos = yield* VideoStore
-  const jobs = yield* JobStore
-  const media = yield* MediaStore
+export const routes = HttpRouter.use(
+  Effect.fn(function* (router) {
+    const videos = yield* VideoStore
+    const jobs = yield* JobStore
+    const media = yield* MediaStore
 
-  // A playing viewer asks for a segment every few seconds; that it may does not change, that it may not does.
-  const readable = yield* Cache.makeWith(
-    (key: string) => {
-      const [slug = "", publication = ""] = key.split("/")
-      return isLeaseId(publication) ? videos.isPublished(slug, publication) : Effect.succeed(false)
-    },
-    {
-      capacity: 4096,
-      timeToLive: (exit) => Exit.isSuccess(exit) && exit.value ? Duration.minutes(1) : Duration.zero
-    }
-  )
+    // A playing viewer asks for a segment every few seconds; that it may does not change, that it may not does.
+    const readable = yield* Cache.makeWith(
+      (key: string) => {
+        const [slug = "", publication = ""] = key.split("/")
+        return isLeaseId(publication) ? videos.isPublished(slug, publication) : Effect.succeed(false)
+      },
+      {
+        capacity: 4096,
+        timeToLive: (exit) => (Exit.isSuccess(exit) && exit.value ? Duration.minutes(1) : Duration.zero)
+      }
+    )
 
-  const list = Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const found = yield* videos.list({ sha256: Option.none(), limit: listed, offset: 0 })
-    const recent = yield* jobs.jobs({ limit: listed, offset: 0 })
-    const titles = new Map(found.map((video) => [video.id, video.title]))
-    const latest = new Map(recent.toReversed().map((job) => [job.videoId, job]))
-    return page(listPage({
-      address: request.headers["host"] ?? "localhost",
-      videos: found.map((video) => videoRow(video, latest.get(video.id) ?? null)),
-      jobs: recent.map((job) => jobRow(job, titles.get(job.videoId) ?? job.slug))
-    }))
-  })
-
-  const watch = Effect.gen(function* () {
-    const { slug = "" } = yield* HttpRouter.params
-    const video = yield* videos.bySlug(slug)
-    if (Option.isNone(video)) return notFound(`/watch/${slug}`)
-    const { id, published } = video.value
-    const presentation = published === null ? Option.none() : yield* videos.publication(id, published)
-    const job = yield* jobs.latestJob(id)
-    return page(watchPage(watchView(video.value, Option.getOrNull(presentation), Option.getOrNull(job))))
-  })
-
-  const entryPoint = Effect.fnUntraced(function* (slug: string, name: string) {
-    const video = yield* videos.bySlug(slug)
-    const published = Option.getOrNull(video)?.published ?? null
-    if (published === null) return missing
-    const answer = yield* fileResponse({
-      path: media.publicationPath(published, name),
-      etag: `"${published}-${name}"`,
-      contentType: contentType(name),
-      headers: pointerHeaders
+    const list = Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const found = yield* videos.list({ sha256: Option.none(), limit: listed, offset: 0 })
+      const recent = yield* jobs.jobs({ limit: listed, offset: 0 })
+      const titles = new Map(found.map((video) => [video.id, video.title]))
+      const latest = new Map(recent.toReversed().map((job) => [job.videoId, job]))
+      return page(
+        listPage({
+          address: request.headers["host"] ?? "localhost",
+          videos: found.map((video) => videoRow(video, latest.get(video.id) ?? null)),
+          jobs: recent.map((job) => jobRow(job, titles.get(job.videoId) ?? job.slug))
+        })
+      )
     })
-    return answer ?? missing
-  })
 
-  const published = Effect.gen(function* () {
-    const { "*": rest = "", slug = "" } = yield* HttpRouter.params
-    if (entryPoints.has(rest)) return yield* entryPoint(slug, rest)
-    const [, publication = "", rendition = "", name = ""] = publishedPath.exec(rest) ?? []
-    if (!isLeaseId(publication) || !(yield* Cache.get(readable, `${slug}/${publication}`))) return missing
-    const answer = yield* fileResponse({
-      path: media.publicationPath(publication, `${rendition}/${name}`),
-      etag: `"${publication}-${rendition}-${name}"`,
-      contentType: contentType(name),
-      headers: immutableHeaders
+    const watch = Effect.gen(function* () {
+      const { slug = "" } = yield* HttpRouter.params
+      const video = yield* videos.bySlug(slug)
+      if (Option.isNone(video)) return notFound(`/watch/${slug}`)
+      const { id, published } = video.value
+      const presentation = published === null ? Option.none() : yield* videos.publication(id, published)
+      const job = yield* jobs.latestJob(id)
+      return page(watchPage(watchView(video.value, Option.getOrNull(presentation), Option.getOrNull(job))))
     })
-    return answer ?? missing
+
+    const entryPoint = Effect.fnUntraced(function* (slug: string, name: string) {
+      const video = yield* videos.bySlug(slug)
+      const published = Option.getOrNull(video)?.published ?? null
+      if (published === null) return missing
+      const answer = yield* fileResponse({
+        path: media.publicationPath(published, name),
+        etag: `"${published}-${name}"`,
+        contentType: contentType(name),
+        headers: pointerHeaders
+      })
+      return answer ?? missing
+    })
+
+    const published = Effect.gen(function* () {
+      const { "*": rest = "", slug = "" } = yield* HttpRouter.params
+      if (entryPoints.has(rest)) return yield* entryPoint(slug, rest)
+      const [, publication = "", rendition = "", name = ""] = publishedPath.exec(rest) ?? []
+      if (!isLeaseId(publication) || !(yield* Cache.get(readable, `${slug}/${publication}`))) return missing
+      const answer = yield* fileResponse({
+        path: media.publicationPath(publication, `${rendition}/${name}`),
+        etag: `"${publication}-${rendition}-${name}"`,
+        contentType: contentType(name),
+        headers: immutableHeaders
+      })
+      return answer ?? missing
+    })
+
+    const asset = Effect.gen(function* () {
+      const { "*": rest = "" } = yield* HttpRouter.params
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const found = findAsset(`/assets/${rest}`)
+      if (found === undefined) return missing
+      const headers = assetHeaders(found)
+      return request.headers["if-none-match"] === found.etag
+        ? HttpServerResponse.empty({ status: 304, headers })
+        : HttpServerResponse.uint8Array(found.body, { headers })
+    })
+
+    const unlessAway = <A, E, R>(effect: Effect.Effect<A, E | StoreUnavailable, R>) =>
+      Effect.catchTag(effect as Effect.Effect<A, StoreUnavailable, R>, "StoreUnavailable", (error) =>
+        Effect.as(Effect.logError("database unavailable", { problem: error.message }), away)
+      )
+
+    yield* router.add("GET", "/", unlessAway(list))
+    yield* router.add("GET", "/watch/:slug", unlessAway(watch))
+    yield* router.add("GET", "/assets/*", asset)
+    yield* router.add("GET", "/videos/:slug/*", unlessAway(published))
   })
-
-  const asset = Effect.gen(function* () {
-    const { "*": rest = "" } = yield* HttpRouter.params
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const found = findAsset(`/assets/${rest}`)
-    if (found === undefined) return missing
-    const headers = assetHeaders(found)
-    return request.headers["if-none-match"] === found.etag
-      ? HttpServerResponse.empty({ status: 304, headers })
-      : HttpServerResponse.uint8Array(found.body, { headers })
-  })
-
-  const unlessAway = <A, E, R>(effect: Effect.Effect<A, E | StoreUnavailable, R>) =>
-    Effect.catchTag(effect as Effect.Effect<A, StoreUnavailable, R>, "StoreUnavailable", (error) =>
-      Effect.as(Effect.logError("database unavailable", { problem: error.message }), away))
-
-  yield* router.add("GET", "/", unlessAway(list))
-  yield* router.add("GET", "/watch/:slug", unlessAway(watch))
-  yield* router.add("GET", "/assets/*", asset)
-  yield* router.add("GET", "/videos/:slug/*", unlessAway(published))
-}))
+)

@@ -68,13 +68,13 @@ const outputOf = (video: Video, presentation: Presentation | null): WatchOutput 
   presentation === null || video.publishedAt === null
     ? null
     : {
-      publishedAt: video.publishedAt,
-      manifestUrl: address(video, DashManifest.manifestName),
-      masterUrl: address(video, HlsPlaylist.masterName),
-      posterUrl: posterOf(video),
-      renditions: [...presentation.video, ...presentation.audio].map(rendition),
-      captions: []
-    }
+        publishedAt: video.publishedAt,
+        manifestUrl: address(video, DashManifest.manifestName),
+        masterUrl: address(video, HlsPlaylist.masterName),
+        posterUrl: posterOf(video),
+        renditions: [...presentation.video, ...presentation.audio].map(rendition),
+        captions: []
+      }
 
 const pendingJob = (job: Job | null): WatchJob | null => {
   switch (job?.status) {

@@ -33,7 +33,8 @@ export const confirmManifest = (
   for (const claim of claimed) {
     const file = held.get(fileKey(claim))
     if (file === undefined) problems.push(`${fileKey(claim)} was never uploaded`)
-    else if (file.sha256 !== claim.sha256) problems.push(`${fileKey(claim)} is another file than the one that was uploaded`)
+    else if (file.sha256 !== claim.sha256)
+      problems.push(`${fileKey(claim)} is another file than the one that was uploaded`)
     else files.push(file)
   }
   return finish(problems, files)
@@ -42,8 +43,10 @@ export const confirmManifest = (
 /** The nearest of the frame rates that people use, or the exact quotient where none is near. */
 const frameRateOf = (samples: number, duration: number, timescale: number): FrameRate.FrameRate => {
   const measured = (samples * timescale) / duration
-  return FrameRate.standard.find((rate) => Math.abs(FrameRate.toNumber(rate) - measured) < 0.005) ??
+  return (
+    FrameRate.standard.find((rate) => Math.abs(FrameRate.toNumber(rate) - measured) < 0.005) ??
     FrameRate.make(samples * timescale, duration)
+  )
 }
 
 interface Group {
@@ -53,18 +56,20 @@ interface Group {
 }
 
 const byRendition = (files: ReadonlyArray<RegisteredFile>): ReadonlyArray<Group> =>
-  [...new Set(files.map((file) => file.rendition))].map((name) => {
-    const own = files.filter((file) => file.rendition === name)
-    return {
-      name,
-      inits: own.filter((file): file is Group["inits"][number] =>
-        file.facts._tag === "VideoInit" || file.facts._tag === "AudioInit"
-      ),
-      segments: own
-        .filter((file): file is Group["segments"][number] => file.facts._tag === "MediaSegment")
-        .toSorted((a, b) => (segmentIndex(a.name) ?? 0) - (segmentIndex(b.name) ?? 0))
-    }
-  }).filter((group) => group.inits.length + group.segments.length > 0)
+  [...new Set(files.map((file) => file.rendition))]
+    .map((name) => {
+      const own = files.filter((file) => file.rendition === name)
+      return {
+        name,
+        inits: own.filter(
+          (file): file is Group["inits"][number] => file.facts._tag === "VideoInit" || file.facts._tag === "AudioInit"
+        ),
+        segments: own
+          .filter((file): file is Group["segments"][number] => file.facts._tag === "MediaSegment")
+          .toSorted((a, b) => (segmentIndex(a.name) ?? 0) - (segmentIndex(b.name) ?? 0))
+      }
+    })
+    .filter((group) => group.inits.length + group.segments.length > 0)
 
 const trackProblems = (group: Group): ReadonlyArray<string> => {
   const [init] = group.inits
@@ -79,7 +84,9 @@ const trackProblems = (group: Group): ReadonlyArray<string> => {
     if (segmentIndex(segment.name) !== position) problems.push(`${group.name} lacks segment ${position}`)
     if (segment.bytes === 0 || segment.facts.samples === 0) problems.push(`${fileKey(segment)} is empty`)
     if (segment.facts.decodeTime !== expectedTime) {
-      problems.push(`${fileKey(segment)} starts at ${segment.facts.decodeTime}, not where the one before it ends, ${expectedTime}`)
+      problems.push(
+        `${fileKey(segment)} starts at ${segment.facts.decodeTime}, not where the one before it ends, ${expectedTime}`
+      )
     }
     if (init.facts._tag === "VideoInit" && !segment.facts.startsWithKeyframe) {
       problems.push(`${fileKey(segment)} does not start with a keyframe`)
@@ -134,10 +141,14 @@ const alignmentProblems = (tracks: ReadonlyArray<VideoTrack>): ReadonlyArray<str
     if (track.segments.length !== first.segments.length) {
       return [`${track.name} has ${track.segments.length} segments, but ${first.name} has ${first.segments.length}`]
     }
-    const stray = track.segments.findIndex((segment, position) =>
-      Math.abs(segment.decodeTime / track.timescale - first.segments[position]!.decodeTime / first.timescale) > tolerance
+    const stray = track.segments.findIndex(
+      (segment, position) =>
+        Math.abs(segment.decodeTime / track.timescale - first.segments[position]!.decodeTime / first.timescale) >
+        tolerance
     )
-    return stray === -1 ? [] : [`${track.segments[stray]!.name} of ${track.name} starts at another time than that of ${first.name}`]
+    return stray === -1
+      ? []
+      : [`${track.segments[stray]!.name} of ${track.name} starts at another time than that of ${first.name}`]
   })
 }
 
@@ -179,8 +190,8 @@ export const assemble = (
   audio.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }))
   const [first, ...rest] = video
   if (first === undefined) return Result.fail(new OutputIncomplete({ problems: ["there is no video"] }))
-  return finish(
-    [...alignmentProblems(video), ...durationProblems([...video, ...audio], expected.duration)],
-    { video: [first, ...rest], audio }
-  )
+  return finish([...alignmentProblems(video), ...durationProblems([...video, ...audio], expected.duration)], {
+    video: [first, ...rest],
+    audio
+  })
 }

@@ -2,12 +2,28 @@
 import { Schema } from "effect"
 import { RenditionName } from "../media/Rendition.ts"
 
-export const Step = Schema.Literals(["download", "probe", "thumbnail", "transcode", "master_playlist", "upload", "finalize"])
+export const Step = Schema.Literals([
+  "download",
+  "probe",
+  "thumbnail",
+  "transcode",
+  "master_playlist",
+  "upload",
+  "finalize"
+])
 export type Step = typeof Step.Type
 
 const Percent = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 100 })))
 
-export const RenditionStatus = Schema.Literals(["pending", "in_progress", "uploading", "completed", "uploaded", "failed", "skipped"])
+export const RenditionStatus = Schema.Literals([
+  "pending",
+  "in_progress",
+  "uploading",
+  "completed",
+  "uploaded",
+  "failed",
+  "skipped"
+])
 
 /** `speed` is media seconds encoded per second of wall time, `secondsLeft` the estimate that follows from it. */
 export const RenditionProgress = Schema.Struct({

@@ -49,7 +49,8 @@ export type Refusal = "not-claimable" | "not-holder" | "expired" | "ended"
 
 type Transition = Result.Result<Task, Refusal>
 
-export const isTerminal = (task: Task): boolean => task.state === "done" || task.state === "failed" || task.state === "cancelled"
+export const isTerminal = (task: Task): boolean =>
+  task.state === "done" || task.state === "failed" || task.state === "cancelled"
 
 /** Seconds before a task is tried again: 5, 10, 20, ... up to five minutes. */
 export const backoffSeconds = (attempt: number): number => Math.min(300, 5 * 2 ** Math.max(0, attempt - 1))
@@ -61,11 +62,11 @@ export const claim = (
 ): Transition =>
   task.state === "queued" && task.runAt <= options.now
     ? Result.succeed({
-      ...task,
-      state: "leased",
-      attempt: task.attempt + 1,
-      lease: { id: options.lease, worker: options.worker, expiresAt: options.now + options.leaseMillis }
-    })
+        ...task,
+        state: "leased",
+        attempt: task.attempt + 1,
+        lease: { id: options.lease, worker: options.worker, expiresAt: options.now + options.leaseMillis }
+      })
     : Result.fail("not-claimable")
 
 /** Only the current lease may write, expired or not. */
@@ -75,11 +76,18 @@ const held = (task: Task, lease: LeaseId): Result.Result<Lease, Refusal> => {
 }
 
 /** Never revives an expired lease: expired means that the next one who asks gets the task. */
-export const renew = (task: Task, options: { readonly lease: LeaseId; readonly now: number; readonly leaseMillis: number }): Transition =>
+export const renew = (
+  task: Task,
+  options: { readonly lease: LeaseId; readonly now: number; readonly leaseMillis: number }
+): Transition =>
   Result.flatMap(held(task, options.lease), (lease) =>
     lease.expiresAt <= options.now
       ? Result.fail("expired")
-      : Result.succeed({ ...task, lease: { ...lease, expiresAt: Math.max(lease.expiresAt, options.now + options.leaseMillis) } }))
+      : Result.succeed({
+          ...task,
+          lease: { ...lease, expiresAt: Math.max(lease.expiresAt, options.now + options.leaseMillis) }
+        })
+  )
 
 /** Accepted late while the lease is still the current one: nobody else has started, and hours of work are saved. */
 export const complete = (task: Task, options: { readonly lease: LeaseId }): Transition => {
@@ -87,15 +95,18 @@ export const complete = (task: Task, options: { readonly lease: LeaseId }): Tran
   return Result.map(held(task, options.lease), () => ({ ...task, state: "done", lease: null, doneBy: options.lease }))
 }
 
-const endAttempt = (task: Task, options: { readonly error: string; readonly retry: boolean; readonly now: number }): Task =>
+const endAttempt = (
+  task: Task,
+  options: { readonly error: string; readonly retry: boolean; readonly now: number }
+): Task =>
   options.retry && task.attempt < task.maxAttempts
     ? {
-      ...task,
-      state: "queued",
-      lease: null,
-      lastError: options.error,
-      runAt: options.now + backoffSeconds(task.attempt) * 1000
-    }
+        ...task,
+        state: "queued",
+        lease: null,
+        lastError: options.error,
+        runAt: options.now + backoffSeconds(task.attempt) * 1000
+      }
     : { ...task, state: "failed", lease: null, lastError: options.error }
 
 export const fail = (

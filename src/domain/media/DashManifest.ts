@@ -12,10 +12,12 @@ const unknownToXml = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu
 const escape = (value: string) =>
   value
     .replace(unknownToXml, "")
-    .replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", "\"": "&quot;" })[char] ?? char)
+    .replace(/[&<>"]/g, (char) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[char] ?? char)
 
 const attributes = (values: Readonly<Record<string, string | number>>) =>
-  Object.entries(values).map(([name, value]) => ` ${name}="${escape(String(value))}"`).join("")
+  Object.entries(values)
+    .map(([name, value]) => ` ${name}="${escape(String(value))}"`)
+    .join("")
 
 /** Runs of equal segments become one `S` with a repeat count, as the standard's `@r` allows. */
 const timeline = (segments: ReadonlyArray<TrackSegment>): ReadonlyArray<string> => {
@@ -34,8 +36,8 @@ const timeline = (segments: ReadonlyArray<TrackSegment>): ReadonlyArray<string> 
       })
     }
   }
-  return runs.map((run) =>
-    `<S${attributes({ t: run.start, d: run.duration, ...(run.repeat === 0 ? {} : { r: run.repeat }) })}/>`
+  return runs.map(
+    (run) => `<S${attributes({ t: run.start, d: run.duration, ...(run.repeat === 0 ? {} : { r: run.repeat }) })}/>`
   )
 }
 
@@ -45,14 +47,12 @@ const representation = (track: Track, own: Readonly<Record<string, string | numb
   `<Representation${attributes({ id: track.name, bandwidth: peakBitrate(track), codecs: track.codecs, ...own })}>`,
   ...indent(1, inner),
   ...indent(1, [
-    `<SegmentTemplate${
-      attributes({
-        timescale: track.timescale,
-        initialization: `$RepresentationID$/${track.init}`,
-        media: "$RepresentationID$/seg_$Number%05d$.m4s",
-        startNumber: segmentIndex(track.segments[0].name) ?? 0
-      })
-    }>`,
+    `<SegmentTemplate${attributes({
+      timescale: track.timescale,
+      initialization: `$RepresentationID$/${track.init}`,
+      media: "$RepresentationID$/seg_$Number%05d$.m4s",
+      startNumber: segmentIndex(track.segments[0].name) ?? 0
+    })}>`,
     "  <SegmentTimeline>",
     ...indent(2, timeline(track.segments)),
     "  </SegmentTimeline>",
@@ -62,42 +62,42 @@ const representation = (track: Track, own: Readonly<Record<string, string | numb
 ]
 
 const videoSet = (tracks: ReadonlyArray<VideoTrack>) => [
-  `<AdaptationSet${
-    attributes({
-      id: 0,
-      contentType: "video",
-      mimeType: "video/mp4",
-      segmentAlignment: "true",
-      startWithSAP: 1,
-      maxWidth: Math.max(...tracks.map((track) => track.width)),
-      maxHeight: Math.max(...tracks.map((track) => track.height))
-    })
-  }>`,
+  `<AdaptationSet${attributes({
+    id: 0,
+    contentType: "video",
+    mimeType: "video/mp4",
+    segmentAlignment: "true",
+    startWithSAP: 1,
+    maxWidth: Math.max(...tracks.map((track) => track.width)),
+    maxHeight: Math.max(...tracks.map((track) => track.height))
+  })}>`,
   ...indent(
     1,
     tracks.flatMap((track) =>
-      representation(track, {
-        width: track.width,
-        height: track.height,
-        frameRate: FrameRate.format(track.frameRate),
-        sar: "1:1"
-      }, [])
+      representation(
+        track,
+        {
+          width: track.width,
+          height: track.height,
+          frameRate: FrameRate.format(track.frameRate),
+          sar: "1:1"
+        },
+        []
+      )
     )
   ),
   "</AdaptationSet>"
 ]
 
 const audioSet = (track: AudioTrack, position: number) => [
-  `<AdaptationSet${
-    attributes({
-      id: position + 1,
-      contentType: "audio",
-      mimeType: "audio/mp4",
-      lang: track.language,
-      segmentAlignment: "true",
-      startWithSAP: 1
-    })
-  }>`,
+  `<AdaptationSet${attributes({
+    id: position + 1,
+    contentType: "audio",
+    mimeType: "audio/mp4",
+    lang: track.language,
+    segmentAlignment: "true",
+    startWithSAP: 1
+  })}>`,
   `  <Role schemeIdUri="urn:mpeg:dash:role:2011" value="${position === 0 ? "main" : "alternate"}"/>`,
   ...indent(
     1,
@@ -116,18 +116,16 @@ export const manifest = (presentation: Presentation, base: string): string => {
     ...presentation.video.flatMap((track) => track.segments.map((segment) => segment.duration / track.timescale))
   )
   const text = [
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
-    `<MPD${
-      attributes({
-        xmlns: "urn:mpeg:dash:schema:mpd:2011",
-        type: "static",
-        profiles: "urn:mpeg:dash:profile:isoff-live:2011",
-        mediaPresentationDuration: isoSeconds(duration(presentation)),
-        minBufferTime: isoSeconds(longestSegment)
-      })
-    }>`,
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<MPD${attributes({
+      xmlns: "urn:mpeg:dash:schema:mpd:2011",
+      type: "static",
+      profiles: "urn:mpeg:dash:profile:isoff-live:2011",
+      mediaPresentationDuration: isoSeconds(duration(presentation)),
+      minBufferTime: isoSeconds(longestSegment)
+    })}>`,
     `  <BaseURL>${escape(base)}</BaseURL>`,
-    "  <Period id=\"0\" start=\"PT0S\">",
+    '  <Period id="0" start="PT0S">',
     ...indent(2, videoSet(presentation.video)),
     ...indent(2, presentation.audio.flatMap(audioSet)),
     "  </Period>",

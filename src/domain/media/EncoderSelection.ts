@@ -15,7 +15,11 @@ export const anyBackend: EncoderPolicy = { backends: ["nvenc", "qsv", "vaapi", "
  * The encoders to try, best first: the wanted codec on each allowed backend, then H.264 on each, because a video that
  * plays in an older codec is better than none. Empty when nothing here can encode.
  */
-export const encoderChain = (wanted: VideoCodec, capabilities: Capabilities, policy: EncoderPolicy): ReadonlyArray<Encoder> => {
+export const encoderChain = (
+  wanted: VideoCodec,
+  capabilities: Capabilities,
+  policy: EncoderPolicy
+): ReadonlyArray<Encoder> => {
   const codecs: ReadonlyArray<VideoCodec> = wanted === "h264" ? ["h264"] : [wanted, "h264"]
   return codecs.flatMap((codec) =>
     policy.backends.flatMap((backend) =>

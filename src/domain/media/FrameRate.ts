@@ -47,7 +47,11 @@ const halved = (rate: FrameRate): FrameRate =>
  * The grid that output frames lie on. A constant source keeps its own rate, a variable one gets the lowest standard
  * rate that loses none of its average.
  */
-export const grid = (options: { readonly nominal: FrameRate; readonly average: FrameRate; readonly constant: boolean }): FrameRate => {
+export const grid = (options: {
+  readonly nominal: FrameRate
+  readonly average: FrameRate
+  readonly constant: boolean
+}): FrameRate => {
   if (options.constant) return halved(options.nominal)
   const average = toNumber(options.average)
   return standard.find((rate) => toNumber(rate) >= average * 0.999) ?? highest

@@ -30,34 +30,30 @@ export const mediaPlaylist = (track: Track): string => {
 }
 
 const audioLine = (track: AudioTrack, position: number, base: string) =>
-  `#EXT-X-MEDIA:${
-    [
-      "TYPE=AUDIO",
-      `GROUP-ID=${quoted(audioGroup)}`,
-      `NAME=${quoted(track.language === "und" ? `Audio ${position + 1}` : `${track.language} ${position + 1}`)}`,
-      ...(track.language === "und" ? [] : [`LANGUAGE=${quoted(track.language)}`]),
-      `DEFAULT=${position === 0 ? "YES" : "NO"}`,
-      "AUTOSELECT=YES",
-      `CHANNELS=${quoted(String(track.channels))}`,
-      `URI=${quoted(`${base}${track.name}/${mediaName}`)}`
-    ].join(",")
-  }`
+  `#EXT-X-MEDIA:${[
+    "TYPE=AUDIO",
+    `GROUP-ID=${quoted(audioGroup)}`,
+    `NAME=${quoted(track.language === "und" ? `Audio ${position + 1}` : `${track.language} ${position + 1}`)}`,
+    ...(track.language === "und" ? [] : [`LANGUAGE=${quoted(track.language)}`]),
+    `DEFAULT=${position === 0 ? "YES" : "NO"}`,
+    "AUTOSELECT=YES",
+    `CHANNELS=${quoted(String(track.channels))}`,
+    `URI=${quoted(`${base}${track.name}/${mediaName}`)}`
+  ].join(",")}`
 
 const variantLines = (track: VideoTrack, audio: ReadonlyArray<AudioTrack>, base: string) => {
   const costliest = (bitrate: (track: Track) => number) => Math.max(0, ...audio.map(bitrate))
   const codecs = [track.codecs, ...new Set(audio.map((sound) => sound.codecs))].join(",")
   return [
-    `#EXT-X-STREAM-INF:${
-      [
-        `BANDWIDTH=${peakBitrate(track) + costliest(peakBitrate)}`,
-        `AVERAGE-BANDWIDTH=${averageBitrate(track) + costliest(averageBitrate)}`,
-        `CODECS=${quoted(codecs)}`,
-        `RESOLUTION=${track.width}x${track.height}`,
-        `FRAME-RATE=${toNumber(track.frameRate).toFixed(3)}`,
-        "VIDEO-RANGE=SDR",
-        ...(audio.length === 0 ? [] : [`AUDIO=${quoted(audioGroup)}`])
-      ].join(",")
-    }`,
+    `#EXT-X-STREAM-INF:${[
+      `BANDWIDTH=${peakBitrate(track) + costliest(peakBitrate)}`,
+      `AVERAGE-BANDWIDTH=${averageBitrate(track) + costliest(averageBitrate)}`,
+      `CODECS=${quoted(codecs)}`,
+      `RESOLUTION=${track.width}x${track.height}`,
+      `FRAME-RATE=${toNumber(track.frameRate).toFixed(3)}`,
+      "VIDEO-RANGE=SDR",
+      ...(audio.length === 0 ? [] : [`AUDIO=${quoted(audioGroup)}`])
+    ].join(",")}`,
     `${base}${track.name}/${mediaName}`
   ]
 }

@@ -45,9 +45,10 @@ export const videoLadder = (options: {
   const sourceShort = Math.min(options.width, options.height)
   const fitting = rungs.map((rung) => rung.shortSide).filter((shortSide) => shortSide <= sourceShort * tolerance)
   const best = fitting[0]
-  const sides = best === undefined || (sourceShort > best * ownRungAbove && best < rungs[0]!.shortSide)
-    ? [even(sourceShort), ...fitting]
-    : fitting
+  const sides =
+    best === undefined || (sourceShort > best * ownRungAbove && best < rungs[0]!.shortSide)
+      ? [even(sourceShort), ...fitting]
+      : fitting
   return sides.map((shortSide) => {
     const scale = Math.min(1, shortSide / sourceShort)
     return {

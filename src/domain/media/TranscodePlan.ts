@@ -45,7 +45,7 @@ export const wholeSource = (source: Source, options: { readonly encoder: Encoder
     constant: video.constantFrameRate
   })
   const pictures = video.constantFrameRate
-    ? Math.round(video.frames * Rate.toNumber(frameRate) / Rate.toNumber(video.nominalFrameRate))
+    ? Math.round((video.frames * Rate.toNumber(frameRate)) / Rate.toNumber(video.nominalFrameRate))
     : Rate.framesIn(frameRate, video.duration)
   const pictureSeconds = Rate.seconds(frameRate, pictures)
   const soundEnd = Math.max(0, ...source.audio.map((audio) => audio.start + (audio.duration ?? 0) - video.start))

@@ -90,70 +90,76 @@ export interface SweepReport {
   readonly extended: boolean
 }
 
-export class JobStore extends Context.Service<JobStore, {
-  /** Creates a job of one whole task for a video. */
-  enqueue(options: { readonly video: VideoId; readonly priority: number }): Effect.Effect<JobId, StoreUnavailable>
+export class JobStore extends Context.Service<
+  JobStore,
+  {
+    /** Creates a job of one whole task for a video. */
+    enqueue(options: { readonly video: VideoId; readonly priority: number }): Effect.Effect<JobId, StoreUnavailable>
 
-  /** Gives the first claimable task to the worker, in one statement, counting the attempt. */
-  claim(options: {
-    readonly worker: WorkerId
-    readonly leaseSeconds: number
-    readonly job: Option.Option<JobId>
-  }): Effect.Effect<Option.Option<ClaimedTask>, StoreUnavailable>
+    /** Gives the first claimable task to the worker, in one statement, counting the attempt. */
+    claim(options: {
+      readonly worker: WorkerId
+      readonly leaseSeconds: number
+      readonly job: Option.Option<JobId>
+    }): Effect.Effect<Option.Option<ClaimedTask>, StoreUnavailable>
 
-  /** Looks whether the holder's lease is the current, unexpired one. Only a hint: each write tests again by itself. */
-  held(subject: Subject, holder: Holder): Effect.Effect<HeldTask, LeaseRefused | StoreUnavailable>
+    /** Looks whether the holder's lease is the current, unexpired one. Only a hint: each write tests again by itself. */
+    held(subject: Subject, holder: Holder): Effect.Effect<HeldTask, LeaseRefused | StoreUnavailable>
 
-  /** Gives the lease its full time again and notes the progress. An expired lease is not revived. */
-  renew(
-    subject: Subject,
-    holder: Holder,
-    report: { readonly progress: Progress; readonly facts: SourceFacts | null }
-  ): Effect.Effect<{ readonly expiresAt: Date }, LeaseRefused | StoreUnavailable>
+    /** Gives the lease its full time again and notes the progress. An expired lease is not revived. */
+    renew(
+      subject: Subject,
+      holder: Holder,
+      report: { readonly progress: Progress; readonly facts: SourceFacts | null }
+    ): Effect.Effect<{ readonly expiresAt: Date }, LeaseRefused | StoreUnavailable>
 
-  /** Notes a stored file as part of the attempt. The same file again is no error. */
-  register(
-    subject: Subject,
-    holder: Holder,
-    file: RegisteredFile
-  ): Effect.Effect<void, LeaseRefused | FileConflict | StoreUnavailable>
+    /** Notes a stored file as part of the attempt. The same file again is no error. */
+    register(
+      subject: Subject,
+      holder: Holder,
+      file: RegisteredFile
+    ): Effect.Effect<void, LeaseRefused | FileConflict | StoreUnavailable>
 
-  /** A file of an attempt, if it was registered. */
-  registered(
-    lease: LeaseId,
-    file: Pick<RegisteredFile, "rendition" | "name">
-  ): Effect.Effect<Option.Option<RegisteredFile>, StoreUnavailable>
+    /** A file of an attempt, if it was registered. */
+    registered(
+      lease: LeaseId,
+      file: Pick<RegisteredFile, "rendition" | "name">
+    ): Effect.Effect<Option.Option<RegisteredFile>, StoreUnavailable>
 
-  /**
-   * Ends the task with the registered files that `confirm` picks. When it is the last of its job, `publish` is run with
-   * the outputs of all tasks and, in the same transaction, the job ends and the video shows what it made; a failure of
-   * either undoes everything. The same call again gives "replayed".
-   */
-  complete<E>(
-    subject: Subject,
-    holder: Holder,
-    options: {
-      readonly facts: SourceFacts
-      readonly languages: Languages
-      confirm(registered: ReadonlyArray<RegisteredFile>): Effect.Effect<ReadonlyArray<RegisteredFile>, E>
-      publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Presentation, E>
-    }
-  ): Effect.Effect<"completed" | "replayed", LeaseRefused | StoreUnavailable | E>
+    /**
+     * Ends the task with the registered files that `confirm` picks. When it is the last of its job, `publish` is run with
+     * the outputs of all tasks and, in the same transaction, the job ends and the video shows what it made; a failure of
+     * either undoes everything. The same call again gives "replayed".
+     */
+    complete<E>(
+      subject: Subject,
+      holder: Holder,
+      options: {
+        readonly facts: SourceFacts
+        readonly languages: Languages
+        confirm(registered: ReadonlyArray<RegisteredFile>): Effect.Effect<ReadonlyArray<RegisteredFile>, E>
+        publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Presentation, E>
+      }
+    ): Effect.Effect<"completed" | "replayed", LeaseRefused | StoreUnavailable | E>
 
-  /** Ends the attempt without a result. */
-  fail(
-    subject: Subject,
-    holder: Holder,
-    options: { readonly error: string; readonly retry: boolean }
-  ): Effect.Effect<FailOutcome, LeaseRefused | StoreUnavailable>
+    /** Ends the attempt without a result. */
+    fail(
+      subject: Subject,
+      holder: Holder,
+      options: { readonly error: string; readonly retry: boolean }
+    ): Effect.Effect<FailOutcome, LeaseRefused | StoreUnavailable>
 
-  /** Gives the task back unharmed: no attempt is used up. */
-  release(subject: Subject, holder: Holder): Effect.Effect<void, LeaseRefused | StoreUnavailable>
+    /** Gives the task back unharmed: no attempt is used up. */
+    release(subject: Subject, holder: Holder): Effect.Effect<void, LeaseRefused | StoreUnavailable>
 
-  /** Takes tasks back whose lease has run out. */
-  readonly sweep: Effect.Effect<SweepReport, StoreUnavailable>
+    /** Takes tasks back whose lease has run out. */
+    readonly sweep: Effect.Effect<SweepReport, StoreUnavailable>
 
-  job(id: JobId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
-  jobs(options: { readonly limit: number; readonly offset: number }): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
-  latestJob(video: VideoId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
-}>()("vlog/domain/ports/JobStore") {}
+    job(id: JobId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
+    jobs(options: {
+      readonly limit: number
+      readonly offset: number
+    }): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
+    latestJob(video: VideoId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
+  }
+>()("vlog/domain/ports/JobStore") {}

@@ -4,13 +4,18 @@ import { Context, Schema } from "effect"
 import type { Source, SourceRejected } from "../media/Source.ts"
 
 /** The probe itself could not be run: says nothing about the file. */
-export class ProbeUnavailable extends Schema.TaggedError<ProbeUnavailable>()("ProbeUnavailable", { problem: Schema.String }) {
+export class ProbeUnavailable extends Schema.TaggedError<ProbeUnavailable>()("ProbeUnavailable", {
+  problem: Schema.String
+}) {
   override get message() {
     return this.problem
   }
 }
 
-export class MediaProbe extends Context.Service<MediaProbe, {
-  /** Reads all packets of the file once, so that what it claims is held against what is there. */
-  probe(path: string): Effect.Effect<Source, SourceRejected | ProbeUnavailable>
-}>()("vlog/domain/ports/MediaProbe") {}
+export class MediaProbe extends Context.Service<
+  MediaProbe,
+  {
+    /** Reads all packets of the file once, so that what it claims is held against what is there. */
+    probe(path: string): Effect.Effect<Source, SourceRejected | ProbeUnavailable>
+  }
+>()("vlog/domain/ports/MediaProbe") {}

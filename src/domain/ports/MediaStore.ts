@@ -37,37 +37,40 @@ export interface Received {
   readonly sha256: Sha256
 }
 
-export class MediaStore extends Context.Service<MediaStore, {
-  /**
-   * Writes a stream to a temporary file, hashing as it flows, and makes it durable. Fails when more than `maxBytes`
-   * arrive. The file goes away with the scope unless it was put in its place.
-   */
-  receive<E>(
-    body: Stream.Stream<Uint8Array, E>,
-    options: { readonly maxBytes: number }
-  ): Effect.Effect<Received, MediaStoreError | BytesMismatch | E, Scope.Scope>
+export class MediaStore extends Context.Service<
+  MediaStore,
+  {
+    /**
+     * Writes a stream to a temporary file, hashing as it flows, and makes it durable. Fails when more than `maxBytes`
+     * arrive. The file goes away with the scope unless it was put in its place.
+     */
+    receive<E>(
+      body: Stream.Stream<Uint8Array, E>,
+      options: { readonly maxBytes: number }
+    ): Effect.Effect<Received, MediaStoreError | BytesMismatch | E, Scope.Scope>
 
-  placeSource(received: Received, id: VideoId, extension: string): Effect.Effect<void, MediaStoreError>
-  sourcePath(id: VideoId, source: SourceFile): string
+    placeSource(received: Received, id: VideoId, extension: string): Effect.Effect<void, MediaStoreError>
+    sourcePath(id: VideoId, source: SourceFile): string
 
-  /** Stores a received file in the attempt's own folder under its digest: the same file twice is one file. */
-  placePart(received: Received, lease: LeaseId): Effect.Effect<void, MediaStoreError>
-  partPath(lease: LeaseId, file: FileDigest): string
+    /** Stores a received file in the attempt's own folder under its digest: the same file twice is one file. */
+    placePart(received: Received, lease: LeaseId): Effect.Effect<void, MediaStoreError>
+    partPath(lease: LeaseId, file: FileDigest): string
 
-  /**
-   * Makes the folder that viewers will read, complete and durable, before any pointer names it. Doing it again gives
-   * the same folder.
-   */
-  assemblePublication(
-    publication: LeaseId,
-    outputs: ReadonlyArray<TaskOutput>,
-    presentation: Presentation
-  ): Effect.Effect<void, MediaStoreError>
-  publicationPath(publication: LeaseId, path: string): string
+    /**
+     * Makes the folder that viewers will read, complete and durable, before any pointer names it. Doing it again gives
+     * the same folder.
+     */
+    assemblePublication(
+      publication: LeaseId,
+      outputs: ReadonlyArray<TaskOutput>,
+      presentation: Presentation
+    ): Effect.Effect<void, MediaStoreError>
+    publicationPath(publication: LeaseId, path: string): string
 
-  /** Removes what an ended attempt left, and temporary files of an earlier life of this program. */
-  discardAttempt(lease: LeaseId): Effect.Effect<void, MediaStoreError>
+    /** Removes what an ended attempt left, and temporary files of an earlier life of this program. */
+    discardAttempt(lease: LeaseId): Effect.Effect<void, MediaStoreError>
 
-  /** Writes and removes a small file: whether uploads would succeed now. */
-  readonly probe: Effect.Effect<void, MediaStoreError>
-}>()("vlog/domain/ports/MediaStore") {}
+    /** Writes and removes a small file: whether uploads would succeed now. */
+    readonly probe: Effect.Effect<void, MediaStoreError>
+  }
+>()("vlog/domain/ports/MediaStore") {}

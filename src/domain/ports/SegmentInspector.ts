@@ -12,7 +12,10 @@ export class NotASegment extends Schema.TaggedError<NotASegment>()("NotASegment"
   }
 }
 
-export class SegmentInspector extends Context.Service<SegmentInspector, {
-  /** `name` tells what is expected (`init.mp4`, `seg_00000.m4s`, `poster.jpg`), `path` is where the bytes are. */
-  inspect(file: { readonly name: string; readonly path: string }): Effect.Effect<SegmentFacts, NotASegment>
-}>()("vlog/domain/ports/SegmentInspector") {}
+export class SegmentInspector extends Context.Service<
+  SegmentInspector,
+  {
+    /** `name` tells what is expected (`init.mp4`, `seg_00000.m4s`, `poster.jpg`), `path` is where the bytes are. */
+    inspect(file: { readonly name: string; readonly path: string }): Effect.Effect<SegmentFacts, NotASegment>
+  }
+>()("vlog/domain/ports/SegmentInspector") {}

@@ -26,15 +26,22 @@ export type TranscodeEvent =
   /** A file is complete on disk and will not change. */
   | { readonly _tag: "FileReady"; readonly rendition: RenditionName; readonly name: string; readonly path: string }
 
-export class Transcoder extends Context.Service<Transcoder, {
-  /** Found out by trying, once. */
-  readonly capabilities: Capabilities
-  /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
-  transcode(job: {
-    readonly plan: TranscodePlan
-    readonly source: string
-    readonly folder: string
-  }): Stream.Stream<TranscodeEvent, TranscodeFailed>
-  /** Writes one representative picture as JPEG. */
-  poster(job: { readonly plan: TranscodePlan; readonly source: string; readonly path: string }): Effect.Effect<void, TranscodeFailed>
-}>()("vlog/domain/ports/Transcoder") {}
+export class Transcoder extends Context.Service<
+  Transcoder,
+  {
+    /** Found out by trying, once. */
+    readonly capabilities: Capabilities
+    /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
+    transcode(job: {
+      readonly plan: TranscodePlan
+      readonly source: string
+      readonly folder: string
+    }): Stream.Stream<TranscodeEvent, TranscodeFailed>
+    /** Writes one representative picture as JPEG. */
+    poster(job: {
+      readonly plan: TranscodePlan
+      readonly source: string
+      readonly path: string
+    }): Effect.Effect<void, TranscodeFailed>
+  }
+>()("vlog/domain/ports/Transcoder") {}

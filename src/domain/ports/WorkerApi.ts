@@ -35,20 +35,33 @@ export class ApiRefused extends Schema.TaggedError<ApiRefused>()("ApiRefused", {
 
 export type ApiError = ApiUnavailable | LeaseLost | ApiRefused
 
-export class WorkerApi extends Context.Service<WorkerApi, {
-  heartbeat(report: {
-    readonly status: "idle" | "busy"
-    readonly capabilities: Capabilities
-  }): Effect.Effect<{ readonly welcome: boolean }, ApiUnavailable | ApiRefused>
-  readonly claim: Effect.Effect<Option.Option<{ readonly task: ClaimedTask; readonly leaseSeconds: number }>, ApiUnavailable | ApiRefused>
-  renew(task: ClaimedTask, report: { readonly progress: Progress; readonly facts: SourceFacts | null }): Effect.Effect<void, ApiError>
-  /** Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. */
-  download(task: ClaimedTask, path: string): Effect.Effect<void, ApiError | WorkspaceError>
-  upload(task: ClaimedTask, file: FileDigest, path: string): Effect.Effect<void, ApiError | WorkspaceError>
-  complete(
-    task: ClaimedTask,
-    output: { readonly facts: SourceFacts; readonly files: ReadonlyArray<FileDigest>; readonly presentation: Presentation }
-  ): Effect.Effect<void, ApiError>
-  fail(task: ClaimedTask, failure: { readonly error: string; readonly retry: boolean }): Effect.Effect<void, ApiError>
-  release(task: ClaimedTask): Effect.Effect<void, ApiError>
-}>()("vlog/domain/ports/WorkerApi") {}
+export class WorkerApi extends Context.Service<
+  WorkerApi,
+  {
+    heartbeat(report: {
+      readonly status: "idle" | "busy"
+      readonly capabilities: Capabilities
+    }): Effect.Effect<{ readonly welcome: boolean }, ApiUnavailable | ApiRefused>
+    readonly claim: Effect.Effect<
+      Option.Option<{ readonly task: ClaimedTask; readonly leaseSeconds: number }>,
+      ApiUnavailable | ApiRefused
+    >
+    renew(
+      task: ClaimedTask,
+      report: { readonly progress: Progress; readonly facts: SourceFacts | null }
+    ): Effect.Effect<void, ApiError>
+    /** Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. */
+    download(task: ClaimedTask, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+    upload(task: ClaimedTask, file: FileDigest, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+    complete(
+      task: ClaimedTask,
+      output: {
+        readonly facts: SourceFacts
+        readonly files: ReadonlyArray<FileDigest>
+        readonly presentation: Presentation
+      }
+    ): Effect.Effect<void, ApiError>
+    fail(task: ClaimedTask, failure: { readonly error: string; readonly retry: boolean }): Effect.Effect<void, ApiError>
+    release(task: ClaimedTask): Effect.Effect<void, ApiError>
+  }
+>()("vlog/domain/ports/WorkerApi") {}

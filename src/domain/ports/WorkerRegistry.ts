@@ -10,25 +10,28 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
   reason: Schema.Literals(["missing", "invalid", "expired", "disabled"])
 }) {}
 
-export class WorkerRegistry extends Context.Service<WorkerRegistry, {
-  /** Adds a worker and mints its key, which is shown this once. */
-  register(options: {
-    readonly name: Option.Option<string>
-    readonly type: "local" | "remote"
-    readonly capabilities: unknown
-    readonly metadata: unknown
-  }): Effect.Effect<{ readonly id: WorkerId; readonly key: Redacted.Redacted }, StoreUnavailable>
+export class WorkerRegistry extends Context.Service<
+  WorkerRegistry,
+  {
+    /** Adds a worker and mints its key, which is shown this once. */
+    register(options: {
+      readonly name: Option.Option<string>
+      readonly type: "local" | "remote"
+      readonly capabilities: unknown
+      readonly metadata: unknown
+    }): Effect.Effect<{ readonly id: WorkerId; readonly key: Redacted.Redacted }, StoreUnavailable>
 
-  authenticate(key: Redacted.Redacted): Effect.Effect<WorkerId, Unauthenticated | StoreUnavailable>
+    authenticate(key: Redacted.Redacted): Effect.Effect<WorkerId, Unauthenticated | StoreUnavailable>
 
-  /** Notes that a worker is alive. What it does not mention stays as it was. */
-  heartbeat(
-    worker: WorkerId,
-    report: { readonly status: WorkerStatus; readonly metadata: unknown }
-  ): Effect.Effect<Worker, StoreUnavailable>
+    /** Notes that a worker is alive. What it does not mention stays as it was. */
+    heartbeat(
+      worker: WorkerId,
+      report: { readonly status: WorkerStatus; readonly metadata: unknown }
+    ): Effect.Effect<Worker, StoreUnavailable>
 
-  readonly list: Effect.Effect<ReadonlyArray<Worker>, StoreUnavailable>
+    readonly list: Effect.Effect<ReadonlyArray<Worker>, StoreUnavailable>
 
-  /** Ends a worker's keys and its leases at once. False when there is no such worker. */
-  revoke(worker: WorkerId): Effect.Effect<boolean, StoreUnavailable>
-}>()("vlog/domain/ports/WorkerRegistry") {}
+    /** Ends a worker's keys and its leases at once. False when there is no such worker. */
+    revoke(worker: WorkerId): Effect.Effect<boolean, StoreUnavailable>
+  }
+>()("vlog/domain/ports/WorkerRegistry") {}

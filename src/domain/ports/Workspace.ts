@@ -17,9 +17,16 @@ export interface TaskFolder {
   readonly poster: string
 }
 
-export class Workspace extends Context.Service<Workspace, {
-  /** An empty folder for an attempt, removed with the scope. `extension` is the source's, with its dot. */
-  open(lease: LeaseId, extension: string): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
-  digest(file: { readonly rendition: RenditionName; readonly name: string; readonly path: string }): Effect.Effect<FileDigest, WorkspaceError>
-  remove(path: string): Effect.Effect<void, WorkspaceError>
-}>()("vlog/domain/ports/Workspace") {}
+export class Workspace extends Context.Service<
+  Workspace,
+  {
+    /** An empty folder for an attempt, removed with the scope. `extension` is the source's, with its dot. */
+    open(lease: LeaseId, extension: string): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
+    digest(file: {
+      readonly rendition: RenditionName
+      readonly name: string
+      readonly path: string
+    }): Effect.Effect<FileDigest, WorkspaceError>
+    remove(path: string): Effect.Effect<void, WorkspaceError>
+  }
+>()("vlog/domain/ports/Workspace") {}

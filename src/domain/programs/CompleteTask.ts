@@ -31,10 +31,13 @@ export const completeTask = Effect.fn("completeTask")(function* (
     confirm: (registered) => Effect.fromResult(confirmManifest(report.files, registered)),
     publish: Effect.fnUntraced(function* (publication, outputs) {
       const presentation = yield* Effect.fromResult(
-        assemble(outputs.flatMap((output) => output.files), {
-          duration: report.facts.duration,
-          languages: languagesOf(outputs)
-        })
+        assemble(
+          outputs.flatMap((output) => output.files),
+          {
+            duration: report.facts.duration,
+            languages: languagesOf(outputs)
+          }
+        )
       )
       yield* media.assemblePublication(publication, outputs, presentation)
       return presentation

@@ -24,9 +24,13 @@ export const keepLease = Effect.fnUntraced(function* (options: {
     const asked = yield* Clock.monotonicTimeNanos
     const renewed = yield* api.renew(options.task, yield* Ref.get(options.report)).pipe(
       Effect.as(true),
-      Effect.timeoutOrElse({ duration: `${renewEverySeconds(options.leaseSeconds)} seconds`, orElse: () => Effect.succeed(false) }),
+      Effect.timeoutOrElse({
+        duration: `${renewEverySeconds(options.leaseSeconds)} seconds`,
+        orElse: () => Effect.succeed(false)
+      }),
       Effect.catchTag(["ApiUnavailable", "ApiRefused"], (error) =>
-        Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), false))
+        Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), false)
+      )
     )
     if (renewed) granted = asked
     const silentSeconds = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9

@@ -71,9 +71,9 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   })
 
   const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
-    const facts = yield* inspector.inspect({ name: file.name, path: file.path }).pipe(
-      Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" }))
-    )
+    const facts = yield* inspector
+      .inspect({ name: file.name, path: file.path })
+      .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
     const digest = yield* workspace.digest(file)
     yield* api.upload(task, digest, file.path)
     yield* workspace.remove(file.path)
@@ -85,7 +85,7 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
 
   yield* at("transcode", 10)
   const files = yield* transcoder.transcode({ plan, source: folder.source, folder: folder.output }).pipe(
-    Stream.tap((event) => event._tag === "Advanced" ? Ref.update(report, advanced(plan, event)) : Effect.void),
+    Stream.tap((event) => (event._tag === "Advanced" ? Ref.update(report, advanced(plan, event)) : Effect.void)),
     Stream.filter((event) => event._tag === "FileReady"),
     Stream.prepend([poster]),
     Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
@@ -105,12 +105,16 @@ const makePoster = Effect.fnUntraced(function* (plan: TranscodePlan, folder: Tas
   return { _tag: "FileReady", rendition: posterRendition, name: posterName, path: folder.poster } as const
 })
 
-const factsOf = (source: Source, plan: TranscodePlan): SourceFacts => ({ ...displaySize(source.video), duration: plan.duration })
+const factsOf = (source: Source, plan: TranscodePlan): SourceFacts => ({
+  ...displaySize(source.video),
+  duration: plan.duration
+})
 
 const share = { first: 10, last: 97 }
 
 /** All renditions come from one decoder, so that they advance together. */
-const advanced = (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly _tag: "Advanced" }>) =>
+const advanced =
+  (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly _tag: "Advanced" }>) =>
   ({ facts }: AttemptReport): AttemptReport => {
     const percent = percentOf(event.frames, plan.frames)
     const left = FrameRate.seconds(plan.grid.frameRate, Math.max(0, plan.frames - event.frames))
@@ -131,26 +135,40 @@ const advanced = (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly
     }
   }
 
-const finished = (plan: TranscodePlan) => ({ facts }: AttemptReport): AttemptReport => ({
-  facts,
-  progress: {
-    step: "finalize",
-    percent: 100,
-    renditions: renditionNames(plan).map((name) => ({ name, status: "uploaded", percent: 100, speed: null, secondsLeft: 0 }))
-  }
-})
+const finished =
+  (plan: TranscodePlan) =>
+  ({ facts }: AttemptReport): AttemptReport => ({
+    facts,
+    progress: {
+      step: "finalize",
+      percent: 100,
+      renditions: renditionNames(plan).map((name) => ({
+        name,
+        status: "uploaded",
+        percent: 100,
+        speed: null,
+        secondsLeft: 0
+      }))
+    }
+  })
 
 /** One frame more or less is rounding where a source has a variable rate; none may be missing where it is constant. */
 const allowedFrames = 1
 
 /** The same judgement that the server will make, and one that it cannot: that no picture of the source is missing. */
-const judge = (plan: TranscodePlan, files: ReadonlyArray<RegisteredFile>): Result.Result<Presentation, OutputIncomplete> => {
+const judge = (
+  plan: TranscodePlan,
+  files: ReadonlyArray<RegisteredFile>
+): Result.Result<Presentation, OutputIncomplete> => {
   const missing = plan.video.flatMap((rendition) => {
     const frames = files.reduce(
-      (sum, file) => file.rendition === rendition.name && file.facts._tag === "MediaSegment" ? sum + file.facts.samples : sum,
+      (sum, file) =>
+        file.rendition === rendition.name && file.facts._tag === "MediaSegment" ? sum + file.facts.samples : sum,
       0
     )
-    return Math.abs(frames - plan.frames) <= allowedFrames ? [] : [`${rendition.name} has ${frames} frames instead of ${plan.frames}`]
+    return Math.abs(frames - plan.frames) <= allowedFrames
+      ? []
+      : [`${rendition.name} has ${frames} frames instead of ${plan.frames}`]
   })
   const [first, ...rest] = missing
   if (first !== undefined) return Result.fail(new OutputIncomplete({ problems: [first, ...rest] }))

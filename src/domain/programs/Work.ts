@@ -31,47 +31,63 @@ const worthRetrying = (error: AttemptError): boolean =>
   !(error._tag === "SourceRejected" || (error._tag === "TranscodeFailed" && error.reason === "source"))
 
 /** Tells the API how an attempt ended. Not being able to tell is no new failure: the lease runs out by itself. */
-const report = Effect.fnUntraced(function* (task: ClaimedTask, exit: Exit.Exit<void, AttemptError>) {
-  if (Exit.isSuccess(exit)) return
-  const api = yield* WorkerApi
-  if (Cause.hasInterruptsOnly(exit.cause)) {
-    yield* Effect.logInfo("task given back")
-    return yield* api.release(task)
-  }
-  const error = Cause.findErrorOption(exit.cause)
-  if (Option.isSome(error) && error.value._tag === "LeaseLost") {
-    return yield* Effect.logWarning("lease lost, task abandoned", { problem: error.value.message })
-  }
-  if (Option.isSome(error) && error.value._tag === "ApiUnavailable") {
-    yield* Effect.logWarning("Worker API unreachable, task given back", { problem: error.value.message })
-    return yield* api.release(task)
-  }
-  const retry = Option.match(error, { onNone: () => true, onSome: worthRetrying })
-  const problem = Option.match(error, { onNone: () => Cause.pretty(exit.cause), onSome: (failure) => failure.message })
-  const details = Option.match(error, { onNone: () => "", onSome: (failure) => failure._tag === "TranscodeFailed" ? failure.details : "" })
-  yield* Effect.logError("task failed", { problem, retry, details })
-  yield* api.fail(task, { error: details === "" ? problem : `${problem}\n${details}`, retry })
-}, Effect.catch((error) => Effect.logWarning("the Worker API was not told how the attempt ended", { problem: error.message })))
+const report = Effect.fnUntraced(
+  function* (task: ClaimedTask, exit: Exit.Exit<void, AttemptError>) {
+    if (Exit.isSuccess(exit)) return
+    const api = yield* WorkerApi
+    if (Cause.hasInterruptsOnly(exit.cause)) {
+      yield* Effect.logInfo("task given back")
+      return yield* api.release(task)
+    }
+    const error = Cause.findErrorOption(exit.cause)
+    if (Option.isSome(error) && error.value._tag === "LeaseLost") {
+      return yield* Effect.logWarning("lease lost, task abandoned", { problem: error.value.message })
+    }
+    if (Option.isSome(error) && error.value._tag === "ApiUnavailable") {
+      yield* Effect.logWarning("Worker API unreachable, task given back", { problem: error.value.message })
+      return yield* api.release(task)
+    }
+    const retry = Option.match(error, { onNone: () => true, onSome: worthRetrying })
+    const problem = Option.match(error, {
+      onNone: () => Cause.pretty(exit.cause),
+      onSome: (failure) => failure.message
+    })
+    const details = Option.match(error, {
+      onNone: () => "",
+      onSome: (failure) => (failure._tag === "TranscodeFailed" ? failure.details : "")
+    })
+    yield* Effect.logError("task failed", { problem, retry, details })
+    yield* api.fail(task, { error: details === "" ? problem : `${problem}\n${details}`, retry })
+  },
+  Effect.catch((error) =>
+    Effect.logWarning("the Worker API was not told how the attempt ended", { problem: error.message })
+  )
+)
 
 /** One attempt, with its lease kept alive beside it; whichever ends first ends the other. */
-export const attempt = Effect.fn("attempt")(function* (
-  claimed: { readonly task: ClaimedTask; readonly leaseSeconds: number },
-  settings: WorkSettings
-) {
-  const { leaseSeconds, task } = claimed
-  const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
-  yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
-  yield* Effect.uninterruptibleMask((restore) =>
-    Effect.raceFirst(
-      transcodeTask({ task, codec: settings.codec, policy: settings.policy, report: progress }),
-      keepLease({ task, leaseSeconds, reportEverySeconds: Duration.toSeconds(settings.reportEvery), report: progress })
-    ).pipe(
-      restore,
-      Effect.exit,
-      Effect.flatMap((exit) => report(task, exit))
+export const attempt = Effect.fn("attempt")(
+  function* (claimed: { readonly task: ClaimedTask; readonly leaseSeconds: number }, settings: WorkSettings) {
+    const { leaseSeconds, task } = claimed
+    const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+    yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
+    yield* Effect.uninterruptibleMask((restore) =>
+      Effect.raceFirst(
+        transcodeTask({ task, codec: settings.codec, policy: settings.policy, report: progress }),
+        keepLease({
+          task,
+          leaseSeconds,
+          reportEverySeconds: Duration.toSeconds(settings.reportEvery),
+          report: progress
+        })
+      ).pipe(
+        restore,
+        Effect.exit,
+        Effect.flatMap((exit) => report(task, exit))
+      )
     )
-  )
-}, (effect, { task }) => Effect.annotateLogs(effect, { job: task.jobId, lease: task.leaseId }))
+  },
+  (effect, { task }) => Effect.annotateLogs(effect, { job: task.jobId, lease: task.leaseId })
+)
 
 const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.acquireUseRelease(
@@ -94,7 +110,10 @@ const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings) {
       Effect.catch((error) => {
         const first = reachable
         reachable = false
-        return Effect.as(first ? Effect.logWarning("cannot claim, trying again", { problem: error.message }) : Effect.void, Option.none())
+        return Effect.as(
+          first ? Effect.logWarning("cannot claim, trying again", { problem: error.message }) : Effect.void,
+          Option.none()
+        )
       })
     )
     if (Option.isNone(claimed)) yield* pause
@@ -126,7 +145,9 @@ const heartbeats = (settings: WorkSettings) =>
 /** Waits for an API that is not there yet, and gives up at once on one that does not want this worker. */
 const introduce = beat.pipe(
   Effect.tapError((error) =>
-    error._tag === "ApiUnavailable" ? Effect.logWarning("waiting for the Worker API", { problem: error.message }) : Effect.void
+    error._tag === "ApiUnavailable"
+      ? Effect.logWarning("waiting for the Worker API", { problem: error.message })
+      : Effect.void
   ),
   Effect.retry({
     while: (error) => error._tag === "ApiUnavailable",

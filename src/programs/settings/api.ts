@@ -15,5 +15,7 @@ export const apiSettings = readAll({
   claimMinutes: Config.Int("VLOG_WORKER_CLAIM_DURATION").pipe(Config.withDefault(30)),
   sweepEvery: Config.Duration("VLOG_SWEEP_INTERVAL").pipe(Config.withDefault("5 seconds")),
   maxSource: Config.ByteSize("VLOG_MAX_UPLOAD_SIZE").pipe(Config.withDefault(ByteSize.fromInputUnsafe("100 GiB"))),
-  maxPart: Config.ByteSize("VLOG_MAX_HLS_SINGLE_FILE_SIZE").pipe(Config.withDefault(ByteSize.fromInputUnsafe("500 MiB")))
+  maxPart: Config.ByteSize("VLOG_MAX_HLS_SINGLE_FILE_SIZE").pipe(
+    Config.withDefault(ByteSize.fromInputUnsafe("500 MiB"))
+  )
 })

@@ -17,7 +17,11 @@ const policies: Readonly<Record<typeof Hwaccel.Type, EncoderPolicy>> = {
 
 /** Without a slash at its end: paths are appended. */
 const Address = Schema.URLFromString.pipe(
-  Schema.check(Schema.makeFilter((url) => ["http:", "https:"].includes(url.protocol) || "Expected an address like http://host:9002"))
+  Schema.check(
+    Schema.makeFilter(
+      (url) => ["http:", "https:"].includes(url.protocol) || "Expected an address like http://host:9002"
+    )
+  )
 )
 
 const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
@@ -36,9 +40,10 @@ export const workerSettings = Effect.map(
     workDir: Config.String("VLOG_WORKER_WORK_DIR").pipe(Config.withDefault("/tmp/vlog-worker")),
     codec: Config.schema(VideoCodec, "VLOG_HWACCEL_PREFERRED_CODEC").pipe(Config.withDefault("h264" as const)),
     hwaccel: Config.schema(Hwaccel, "VLOG_HWACCEL_TYPE").pipe(Config.withDefault("auto" as const)),
-    leaseSeconds: Config.schema(Schema.FiniteFromString.pipe(Schema.decodeTo(LeaseSeconds)), "VLOG_WORKER_LEASE_SECONDS").pipe(
-      Config.withDefault(defaultLeaseSeconds)
-    ),
+    leaseSeconds: Config.schema(
+      Schema.FiniteFromString.pipe(Schema.decodeTo(LeaseSeconds)),
+      "VLOG_WORKER_LEASE_SECONDS"
+    ).pipe(Config.withDefault(defaultLeaseSeconds)),
     pollEvery: seconds("VLOG_WORKER_POLL_INTERVAL", 10),
     heartbeatEvery: seconds("VLOG_WORKER_HEARTBEAT_INTERVAL", 30),
     reportEvery: seconds("VLOG_WORKER_PROGRESS_INTERVAL", 5),

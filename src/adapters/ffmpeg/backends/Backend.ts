@@ -22,6 +22,8 @@ export const forcedKeyframes = (grid: SegmentGrid): ReadonlyArray<string> => [
 
 /** Two seconds' worth of buffer: what players hold anyway. */
 export const cappedBy = (maxBitrate: number): ReadonlyArray<string> => [
-  "-maxrate", `${maxBitrate}k`,
-  "-bufsize", `${maxBitrate * 2}k`
+  "-maxrate",
+  `${maxBitrate}k`,
+  "-bufsize",
+  `${maxBitrate * 2}k`
 ]

@@ -8,37 +8,57 @@ import { type BackendModule, cappedBy, forcedKeyframes } from "./Backend.ts"
  * on: a keyframe more inside a segment does no harm. x264 closes its groups of pictures by itself.
  */
 const h264 = (maxBitrate: number, grid: SegmentGrid) => [
-  "-preset", "faster",
-  "-profile:v", "high",
-  "-pix_fmt", "yuv420p",
-  "-crf", "23",
+  "-preset",
+  "faster",
+  "-profile:v",
+  "high",
+  "-pix_fmt",
+  "yuv420p",
+  "-crf",
+  "23",
   ...cappedBy(maxBitrate),
-  "-x264-params", `keyint=${grid.framesPerSegment}:min-keyint=1`,
+  "-x264-params",
+  `keyint=${grid.framesPerSegment}:min-keyint=1`,
   ...forcedKeyframes(grid)
 ]
 
 /** Players of HLS want the `hvc1` sample entry; open groups of pictures would break switching. */
 const hevc = (maxBitrate: number, grid: SegmentGrid) => [
-  "-preset", "superfast",
-  "-pix_fmt", "yuv420p",
-  "-tag:v", "hvc1",
-  "-crf", "26",
+  "-preset",
+  "superfast",
+  "-pix_fmt",
+  "yuv420p",
+  "-tag:v",
+  "hvc1",
+  "-crf",
+  "26",
   ...cappedBy(maxBitrate),
-  "-x265-params", `keyint=${grid.framesPerSegment}:min-keyint=1:open-gop=0:log-level=error`,
+  "-x265-params",
+  `keyint=${grid.framesPerSegment}:min-keyint=1:open-gop=0:log-level=error`,
   ...forcedKeyframes(grid)
 ]
 
 /** SVT-AV1 1.x places keyframes by its interval and ignores forced ones, so that the interval is the grid itself. */
 const av1 = (maxBitrate: number, grid: SegmentGrid) => [
-  "-preset", "10",
-  "-pix_fmt", "yuv420p",
-  "-crf", "35",
-  "-maxrate", `${maxBitrate}k`,
-  "-g", String(grid.framesPerKeyframe),
-  "-svtav1-params", "irefresh-type=2:scd=0"
+  "-preset",
+  "10",
+  "-pix_fmt",
+  "yuv420p",
+  "-crf",
+  "35",
+  "-maxrate",
+  `${maxBitrate}k`,
+  "-g",
+  String(grid.framesPerKeyframe),
+  "-svtav1-params",
+  "irefresh-type=2:scd=0"
 ]
 
-const options: Readonly<Record<VideoCodec, (maxBitrate: number, grid: SegmentGrid) => ReadonlyArray<string>>> = { h264, hevc, av1 }
+const options: Readonly<Record<VideoCodec, (maxBitrate: number, grid: SegmentGrid) => ReadonlyArray<string>>> = {
+  h264,
+  hevc,
+  av1
+}
 
 export const software: BackendModule = {
   backend: "software",

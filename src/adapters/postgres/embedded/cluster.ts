@@ -15,7 +15,7 @@ export const initialise = Effect.fnUntraced(
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const passwordFile = path.join(place.data, "vlog.password")
-    const there = yield* fs.readDirectory(place.data).pipe(Effect.catch(() => Effect.succeed([])))
+    const there = yield* fs.readDirectory(place.data).pipe(Effect.orElseSucceed(() => []))
     if (there.length > 0) {
       yield* checkVersion(place.data)
       if (options.password !== undefined) return options.password

@@ -107,10 +107,10 @@ const reachableData = Effect.fnUntraced(function* (wanted: string, user: User) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   // A link that an earlier start has left leads to the place that was chosen then.
-  const real = yield* fs.realPath(wanted).pipe(Effect.catch(() => Effect.succeed(wanted)))
+  const real = yield* fs.realPath(wanted).pipe(Effect.orElseSucceed(() => wanted))
   if (yield* canReach(user, path.dirname(real))) return real
 
-  const there = yield* fs.readDirectory(wanted).pipe(Effect.catch(() => Effect.succeed([])))
+  const there = yield* fs.readDirectory(wanted).pipe(Effect.orElseSucceed(() => []))
   if (there.length > 0) {
     return yield* unusable(
       wanted,

@@ -10,8 +10,9 @@ export interface Credentials {
   readonly adminSecret?: Redacted.Redacted
 }
 
-const withSecret = (header: string, secret: Redacted.Redacted | undefined) => (request: HttpClientRequest.HttpClientRequest) =>
-  secret === undefined ? request : HttpClientRequest.setHeader(request, header, Redacted.value(secret))
+const withSecret =
+  (header: string, secret: Redacted.Redacted | undefined) => (request: HttpClientRequest.HttpClientRequest) =>
+    secret === undefined ? request : HttpClientRequest.setHeader(request, header, Redacted.value(secret))
 
 /** The client whose requests go below `address`. */
 export const clientAt = (address: string) => HttpClient.mapRequest(HttpClientRequest.prependUrl(address))
@@ -20,8 +21,12 @@ export const makeClient = (address: string, credentials: Credentials) =>
   HttpApiClient.make(Api, { transformClient: clientAt(address) }).pipe(
     Effect.provide(
       Layer.mergeAll(
-        HttpApiMiddleware.layerClient(WorkerAuth, ({ next, request }) => next(withSecret(keyHeader, credentials.workerKey)(request))),
-        HttpApiMiddleware.layerClient(AdminAuth, ({ next, request }) => next(withSecret(adminHeader, credentials.adminSecret)(request)))
+        HttpApiMiddleware.layerClient(WorkerAuth, ({ next, request }) =>
+          next(withSecret(keyHeader, credentials.workerKey)(request))
+        ),
+        HttpApiMiddleware.layerClient(AdminAuth, ({ next, request }) =>
+          next(withSecret(adminHeader, credentials.adminSecret)(request))
+        )
       )
     )
   )

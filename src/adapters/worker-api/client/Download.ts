@@ -13,7 +13,9 @@ const stallTimeout = "30 seconds"
 const patience = Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(8)])
 
 const diskProblem = (path: string) => (cause: unknown) =>
-  new WorkspaceError({ problem: `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}` })
+  new WorkspaceError({
+    problem: `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`
+  })
 
 interface Arrived {
   readonly bytes: number
@@ -34,34 +36,41 @@ const refuse = (status: number, address: string) => {
   return status >= 500 || status === 429 ? new ApiUnavailable({ problem }) : new ApiRefused({ status, problem })
 }
 
-const fetchRest = Effect.fnUntraced(function* (
-  client: HttpClient.HttpClient,
-  address: string,
-  request: HttpClientRequest.HttpClientRequest,
-  file: FileHandle,
-  arrived: Ref.Ref<Arrived>,
-  path: string
-) {
-  const before = yield* Ref.get(arrived)
-  const response = yield* client.execute(
-    before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`)
+const fetchRest = Effect.fnUntraced(
+  function* (
+    client: HttpClient.HttpClient,
+    address: string,
+    request: HttpClientRequest.HttpClientRequest,
+    file: FileHandle,
+    arrived: Ref.Ref<Arrived>,
+    path: string
+  ) {
+    const before = yield* Ref.get(arrived)
+    const response = yield* client.execute(
+      before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`)
+    )
+    const start = startOf(response.status, response.headers["content-range"], before.bytes)
+    if (start === null) return yield* refuse(response.status, address)
+    let { bytes, hash } = start === 0 ? nothing() : before
+    yield* response.stream.pipe(
+      Stream.timeoutOrElse({
+        duration: stallTimeout,
+        orElse: () => Stream.fail(new ApiUnavailable({ problem: `${address} sends nothing any more` }))
+      }),
+      Stream.runForEach(
+        Effect.fnUntraced(function* (chunk) {
+          yield* Effect.tryPromise({ try: () => file.write(chunk, 0, chunk.length, bytes), catch: diskProblem(path) })
+          hash.update(chunk)
+          bytes += chunk.length
+          yield* Ref.set(arrived, { bytes, hash })
+        })
+      )
+    )
+  },
+  Effect.catchTag("HttpClientError", (error) =>
+    Effect.fail(new ApiUnavailable({ problem: `The download broke: ${error.message}` }))
   )
-  const start = startOf(response.status, response.headers["content-range"], before.bytes)
-  if (start === null) return yield* refuse(response.status, address)
-  let { bytes, hash } = start === 0 ? nothing() : before
-  yield* response.stream.pipe(
-    Stream.timeoutOrElse({
-      duration: stallTimeout,
-      orElse: () => Stream.fail(new ApiUnavailable({ problem: `${address} sends nothing any more` }))
-    }),
-    Stream.runForEach(Effect.fnUntraced(function* (chunk) {
-      yield* Effect.tryPromise({ try: () => file.write(chunk, 0, chunk.length, bytes), catch: diskProblem(path) })
-      hash.update(chunk)
-      bytes += chunk.length
-      yield* Ref.set(arrived, { bytes, hash })
-    }))
-  )
-}, Effect.catchTag("HttpClientError", (error) => Effect.fail(new ApiUnavailable({ problem: `The download broke: ${error.message}` }))))
+)
 
 export const download = Effect.fn("WorkerApi.download")(function* (options: {
   readonly client: HttpClient.HttpClient
@@ -72,7 +81,10 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
 }) {
   const { path, task } = options
   const request = HttpClientRequest.get(`${options.address}/api/worker/source/${task.videoId}`).pipe(
-    HttpClientRequest.setHeaders({ ...options.headers, "if-range": `"${task.source.sha256}"` } as Record<string, string>)
+    HttpClientRequest.setHeaders({ ...options.headers, "if-range": `"${task.source.sha256}"` } as Record<
+      string,
+      string
+    >)
   )
   const file = yield* Effect.acquireRelease(
     Effect.tryPromise({ try: () => open(path, "w"), catch: diskProblem(path) }),

@@ -29,7 +29,10 @@ const strangeAnswer = (address: Address, status: number | undefined) =>
   })
 
 const rejectedKey = (address: Address, status: number, detail: string) =>
-  new ApiRefused({ status, problem: `${address} rejects the key of this worker (${detail}): check VLOG_WORKER_API_KEY` })
+  new ApiRefused({
+    status,
+    problem: `${address} rejects the key of this worker (${detail}): check VLOG_WORKER_API_KEY`
+  })
 
 /** `ECONNREFUSED` and the like lie at the bottom of a chain of causes. */
 const rootCause = (error: unknown): string => {
@@ -40,41 +43,46 @@ const rootCause = (error: unknown): string => {
 
 const transport = (error: HttpClientError.HttpClientError, address: Address) => {
   const status = error.response?.status
-  if (status === undefined) return new ApiUnavailable({ problem: `${address} cannot be reached (${rootCause(error.reason)})` })
+  if (status === undefined)
+    return new ApiUnavailable({ problem: `${address} cannot be reached (${rootCause(error.reason)})` })
   return status >= 500 || status === 429
     ? new ApiUnavailable({ problem: `${address} answers with status ${status}` })
     : strangeAnswer(address, status)
 }
 
 /** For calls that any worker may make. */
-export const toApiError = (address: Address) => (error: WireError): ApiUnavailable | ApiRefused => {
-  switch (error._tag) {
-    case "HttpClientError":
-      return transport(error, address)
-    case "SchemaError":
-      return strangeAnswer(address, undefined)
-    case "Unauthorized":
-      return rejectedKey(address, 401, error.message)
-    case "Forbidden":
-      return rejectedKey(address, 403, error.message)
-    case "Unavailable":
-    case "StorageFull":
-      return new ApiUnavailable({ problem: error.message })
-    case "BadRequest":
-      return new ApiRefused({ status: 400, problem: error.message })
-    case "NotFound":
-      return new ApiRefused({ status: 404, problem: error.message })
-    case "Conflict":
-      return new ApiRefused({ status: 409, problem: error.message })
-    case "TooLarge":
-      return new ApiRefused({ status: 413, problem: error.message })
-    case "Unprocessable":
-      return new ApiRefused({ status: 422, problem: error.message })
+export const toApiError =
+  (address: Address) =>
+  (error: WireError): ApiUnavailable | ApiRefused => {
+    switch (error._tag) {
+      case "HttpClientError":
+        return transport(error, address)
+      case "SchemaError":
+        return strangeAnswer(address, undefined)
+      case "Unauthorized":
+        return rejectedKey(address, 401, error.message)
+      case "Forbidden":
+        return rejectedKey(address, 403, error.message)
+      case "Unavailable":
+      case "StorageFull":
+        return new ApiUnavailable({ problem: error.message })
+      case "BadRequest":
+        return new ApiRefused({ status: 400, problem: error.message })
+      case "NotFound":
+        return new ApiRefused({ status: 404, problem: error.message })
+      case "Conflict":
+        return new ApiRefused({ status: 409, problem: error.message })
+      case "TooLarge":
+        return new ApiRefused({ status: 413, problem: error.message })
+      case "Unprocessable":
+        return new ApiRefused({ status: 422, problem: error.message })
+    }
   }
-}
 
 /** For calls about a claimed task, where some refusals mean that the task is not ours any more. */
-export const toTaskError = (address: Address) => (error: WireError): ApiUnavailable | ApiRefused | LeaseLost =>
-  error._tag === "Conflict" || error._tag === "NotFound" || error._tag === "Forbidden"
-    ? new LeaseLost({ problem: error.message })
-    : toApiError(address)(error)
+export const toTaskError =
+  (address: Address) =>
+  (error: WireError): ApiUnavailable | ApiRefused | LeaseLost =>
+    error._tag === "Conflict" || error._tag === "NotFound" || error._tag === "Forbidden"
+      ? new LeaseLost({ problem: error.message })
+      : toApiError(address)(error)

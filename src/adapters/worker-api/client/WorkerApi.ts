@@ -26,7 +26,8 @@ const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A,
 
 const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
   const { claim_expires_at, job_id, lease_id, task, video_id } = answer
-  if (job_id === null || video_id === null || task === undefined || lease_id === undefined || claim_expires_at === null) return null
+  if (job_id === null || video_id === null || task === undefined || lease_id === undefined || claim_expires_at === null)
+    return null
   return {
     taskId: task.id,
     kind: task.kind,
@@ -64,7 +65,10 @@ const metadataOf = (capabilities: Capabilities) => {
       hwaccel_enabled: isAccelerated(capabilities),
       supported_codecs: codecs,
       encoders: Object.fromEntries(
-        codecs.map((codec) => [codec, capabilities.encoders.filter((encoder) => encoder.codec === codec).map(({ name }) => name)])
+        codecs.map((codec) => [
+          codec,
+          capabilities.encoders.filter((encoder) => encoder.codec === codec).map(({ name }) => name)
+        ])
       ),
       ffmpeg_version: capabilities.ffmpegVersion.slice(0, 100)
     },
@@ -73,7 +77,7 @@ const metadataOf = (capabilities: Capabilities) => {
 }
 
 /** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
-const shortened = (error: string) => error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`
+const shortened = (error: string) => (error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`)
 
 const make = (options: { readonly address: string; readonly key: Redacted.Redacted; readonly leaseSeconds: number }) =>
   Effect.gen(function* () {
@@ -97,20 +101,26 @@ const make = (options: { readonly address: string; readonly key: Redacted.Redact
     ).pipe(
       Effect.map((answer) => {
         const task = claimedTask(answer)
-        return task === null ? Option.none() : Option.some({ task, leaseSeconds: answer.lease_seconds ?? options.leaseSeconds })
+        return task === null
+          ? Option.none()
+          : Option.some({ task, leaseSeconds: answer.lease_seconds ?? options.leaseSeconds })
       })
     )
 
     const renew: WorkerApi["Service"]["renew"] = (task, { facts, progress }) =>
-      taskError(client.worker.progress({
-        ...job(task),
-        payload: {
-          current_step: progress.step,
-          progress_percent: progress.percent,
-          quality_progress: qualityProgress(progress),
-          ...(facts === null ? {} : { duration: facts.duration, source_width: facts.width, source_height: facts.height })
-        }
-      }))
+      taskError(
+        client.worker.progress({
+          ...job(task),
+          payload: {
+            current_step: progress.step,
+            progress_percent: progress.percent,
+            quality_progress: qualityProgress(progress),
+            ...(facts === null
+              ? {}
+              : { duration: facts.duration, source_width: facts.width, source_height: facts.height })
+          }
+        })
+      )
 
     const send = Effect.fnUntraced(function* (task: ClaimedTask, file: FileDigest, path: string) {
       const body = HttpBody.stream(
@@ -124,38 +134,44 @@ const make = (options: { readonly address: string; readonly key: Redacted.Redact
         HttpClientRequest.setHeaders({ ...headersOf(task), "x-content-sha256": file.sha256 }),
         HttpClientRequest.setBody(body),
         http.execute,
-        Effect.mapError((error) => new ApiUnavailable({ problem: `The upload of ${file.name} broke: ${error.message}` }))
+        Effect.mapError(
+          (error) => new ApiUnavailable({ problem: `The upload of ${file.name} broke: ${error.message}` })
+        )
       )
       if (response.status === 200) return
       const detail = yield* Effect.orElseSucceed(response.text, () => "")
       const problem = `${address} refused ${file.rendition}/${file.name} with status ${response.status}: ${detail.slice(0, 300)}`
-      if (response.status === 403 || response.status === 404 || response.status === 409) return yield* new LeaseLost({ problem })
+      if (response.status === 403 || response.status === 404 || response.status === 409)
+        return yield* new LeaseLost({ problem })
       // 400 is what a digest that does not fit gets: the bytes were spoiled on their way and may arrive whole next time.
-      if (response.status >= 500 || response.status === 429 || response.status === 400) return yield* new ApiUnavailable({ problem })
+      if (response.status >= 500 || response.status === 429 || response.status === 400)
+        return yield* new ApiUnavailable({ problem })
       return yield* new ApiRefused({ status: response.status, problem })
     })
 
     const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(function* (task, output) {
       const { facts, presentation } = output
-      yield* taskError(client.worker.complete({
-        ...job(task),
-        payload: {
-          qualities: presentation.video.map((track) => ({
-            name: track.name,
-            width: track.width,
-            height: track.height,
-            bitrate: Math.round(averageBitrate(track) / 1000)
-          })),
-          duration: facts.duration,
-          source_width: facts.width,
-          source_height: facts.height,
-          streaming_format: "cmaf",
-          streaming_codec: presentation.video[0].codecs,
-          completion_token: `${task.jobId}-${task.leaseId}`,
-          files: output.files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 })),
-          languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language]))
-        }
-      }))
+      yield* taskError(
+        client.worker.complete({
+          ...job(task),
+          payload: {
+            qualities: presentation.video.map((track) => ({
+              name: track.name,
+              width: track.width,
+              height: track.height,
+              bitrate: Math.round(averageBitrate(track) / 1000)
+            })),
+            duration: facts.duration,
+            source_width: facts.width,
+            source_height: facts.height,
+            streaming_format: "cmaf",
+            streaming_codec: presentation.video[0].codecs,
+            completion_token: `${task.jobId}-${task.leaseId}`,
+            files: output.files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 })),
+            languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language]))
+          }
+        })
+      )
     }, again)
 
     return WorkerApi.of({
@@ -167,12 +183,22 @@ const make = (options: { readonly address: string; readonly key: Redacted.Redact
       complete,
       fail: (task, failure) =>
         Effect.asVoid(
-          again(taskError(client.worker.fail({ ...job(task), payload: { error_message: shortened(failure.error), retry: failure.retry } })))
+          again(
+            taskError(
+              client.worker.fail({
+                ...job(task),
+                payload: { error_message: shortened(failure.error), retry: failure.retry }
+              })
+            )
+          )
         ),
       release: (task) => Effect.asVoid(again(taskError(client.worker.release(job(task)))))
     })
   })
 
 /** `address` without a slash at its end. */
-export const layer = (options: { readonly address: string; readonly key: Redacted.Redacted; readonly leaseSeconds: number }) =>
-  Layer.effect(WorkerApi, make(options))
+export const layer = (options: {
+  readonly address: string
+  readonly key: Redacted.Redacted
+  readonly leaseSeconds: number
+}) => Layer.effect(WorkerApi, make(options))

@@ -111,5 +111,4 @@ export class AdminGroup extends HttpApiGroup.make("admin")
       error: [NotFound, Unavailable]
     })
   )
-  .middleware(AdminAuth)
-{}
+  .middleware(AdminAuth) {}

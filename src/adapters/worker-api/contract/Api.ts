@@ -8,7 +8,11 @@ import { WorkerGroup } from "./Worker.ts"
 const Health = Schema.Struct({
   status: Schema.Literals(["healthy", "unhealthy"]),
   checks: Schema.Struct({ database: Schema.Boolean, storage: Schema.Boolean }),
-  storage: Schema.Struct({ healthy: Schema.Boolean, last_check: Schema.NullOr(Schema.String), error: Schema.NullOr(Schema.String) })
+  storage: Schema.Struct({
+    healthy: Schema.Boolean,
+    last_check: Schema.NullOr(Schema.String),
+    error: Schema.NullOr(Schema.String)
+  })
 })
 export type Health = typeof Health.Type
 
@@ -21,5 +25,4 @@ export class Api extends HttpApi.make("vlog")
   .add(AdminGroup)
   .add(SystemGroup)
   .middleware(Validation)
-  .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" })) {}

@@ -30,4 +30,3 @@ export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()(
     error: [Unauthorized, Forbidden]
   }
 ) {}
-

@@ -12,7 +12,9 @@ export class BadRequest extends Schema.Error<BadRequest>("BadRequest")(body("Bad
   }
 }
 
-export class Unauthorized extends Schema.Error<Unauthorized>("Unauthorized")(body("Unauthorized"), { httpApiStatus: 401 }) {
+export class Unauthorized extends Schema.Error<Unauthorized>("Unauthorized")(body("Unauthorized"), {
+  httpApiStatus: 401
+}) {
   override get message() {
     return this.detail
   }
@@ -50,10 +52,13 @@ export const InvalidField = Schema.Struct({
 })
 
 /** `detail` is a list of what is wrong in the request, or a text where the request as a whole makes no sense. */
-export class Unprocessable extends Schema.Error<Unprocessable>("Unprocessable")({
-  _tag: Schema.tagDefaultOmit("Unprocessable"),
-  detail: Schema.Union([Schema.String, Schema.Array(InvalidField)])
-}, { httpApiStatus: 422 }) {
+export class Unprocessable extends Schema.Error<Unprocessable>("Unprocessable")(
+  {
+    _tag: Schema.tagDefaultOmit("Unprocessable"),
+    detail: Schema.Union([Schema.String, Schema.Array(InvalidField)])
+  },
+  { httpApiStatus: 422 }
+) {
   override get message() {
     return typeof this.detail === "string"
       ? this.detail

@@ -7,7 +7,16 @@ import { TaskKind } from "../../../domain/jobs/Task.ts"
 import { FileDigest } from "../../../domain/media/Segment.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
-import { BadRequest, Conflict, Forbidden, NotFound, StorageFull, TooLarge, Unavailable, Unprocessable } from "./Errors.ts"
+import {
+  BadRequest,
+  Conflict,
+  Forbidden,
+  NotFound,
+  StorageFull,
+  TooLarge,
+  Unavailable,
+  Unprocessable
+} from "./Errors.ts"
 import { optionalNull, Text, withDefault } from "./Fields.ts"
 
 const Percent = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 100 })))
@@ -170,5 +179,4 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       error: [BadRequest, Forbidden, NotFound, Conflict, TooLarge, Unavailable, StorageFull]
     })
   )
-  .middleware(WorkerAuth)
-{}
+  .middleware(WorkerAuth) {}

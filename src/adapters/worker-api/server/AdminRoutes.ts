@@ -85,76 +85,116 @@ export const adminRoutes = HttpApiBuilder.group(
     })
 
     return handlers
-      .handle("register", Effect.fnUntraced(function* ({ payload }) {
-        const { id, key } = yield* registry.register({
-          name: Option.fromNullishOr(payload.worker_name),
-          type: payload.worker_type,
-          capabilities: payload.capabilities ?? null,
-          metadata: payload.metadata ?? null
-        }).pipe(Effect.catchTag("StoreUnavailable", unavailable))
-        yield* Effect.logInfo("worker registered", { worker: id })
-        return {
-          worker_id: id,
-          api_key: Redacted.value(key),
-          message: "Worker registered successfully. Store the API key securely - it won't be shown again."
-        }
-      }))
-      .handle("workers", Effect.fnUntraced(function* () {
-        const workers = yield* Effect.catchTag(registry.list, "StoreUnavailable", unavailable)
-        const count = (statuses: ReadonlyArray<string>) => workers.filter((worker) => statuses.includes(worker.status)).length
-        return {
-          workers: workers.map(workerAnswer),
-          total_count: workers.length,
-          active_count: count(["active", "idle", "busy"]),
-          offline_count: count(["offline"])
-        }
-      }))
-      .handle("revoke", Effect.fnUntraced(function* ({ params }) {
-        const id = decodeWorkerId(params.worker_id)
-        const revoked = Option.isSome(id) && (yield* Effect.catchTag(registry.revoke(id.value), "StoreUnavailable", unavailable))
-        if (!revoked) return yield* new NotFound({ detail: "Worker not found" })
-        yield* Effect.logInfo("worker revoked", { worker: params.worker_id })
-        return { status: "ok" as const, message: `Worker ${params.worker_id} has been revoked` }
-      }))
-      .handleRaw("upload", Effect.fnUntraced(function* ({ query }) {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        const { video } = yield* receiveVideo({
-          fileName: query.filename,
-          title: query.title ?? null,
-          priority: query.priority ?? 0,
-          maxBytes: settings.maxSourceBytes,
-          body: request.stream
-        }).pipe(
-          Effect.provideService(MediaStore, media),
-          Effect.provideService(VideoStore, videos),
-          Effect.catchTags({
-            EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
-            BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
-            HttpServerError: () => Effect.fail(new BadRequest({ detail: "The upload ended early" })),
-            MediaStoreError: diskRefused,
-            StoreUnavailable: unavailable
-          })
+      .handle(
+        "register",
+        Effect.fnUntraced(function* ({ payload }) {
+          const { id, key } = yield* registry
+            .register({
+              name: Option.fromNullishOr(payload.worker_name),
+              type: payload.worker_type,
+              capabilities: payload.capabilities ?? null,
+              metadata: payload.metadata ?? null
+            })
+            .pipe(Effect.catchTag("StoreUnavailable", unavailable))
+          yield* Effect.logInfo("worker registered", { worker: id })
+          return {
+            worker_id: id,
+            api_key: Redacted.value(key),
+            message: "Worker registered successfully. Store the API key securely - it won't be shown again."
+          }
+        })
+      )
+      .handle(
+        "workers",
+        Effect.fnUntraced(function* () {
+          const workers = yield* Effect.catchTag(registry.list, "StoreUnavailable", unavailable)
+          const count = (statuses: ReadonlyArray<string>) =>
+            workers.filter((worker) => statuses.includes(worker.status)).length
+          return {
+            workers: workers.map(workerAnswer),
+            total_count: workers.length,
+            active_count: count(["active", "idle", "busy"]),
+            offline_count: count(["offline"])
+          }
+        })
+      )
+      .handle(
+        "revoke",
+        Effect.fnUntraced(function* ({ params }) {
+          const id = decodeWorkerId(params.worker_id)
+          const revoked =
+            Option.isSome(id) && (yield* Effect.catchTag(registry.revoke(id.value), "StoreUnavailable", unavailable))
+          if (!revoked) return yield* new NotFound({ detail: "Worker not found" })
+          yield* Effect.logInfo("worker revoked", { worker: params.worker_id })
+          return { status: "ok" as const, message: `Worker ${params.worker_id} has been revoked` }
+        })
+      )
+      .handleRaw(
+        "upload",
+        Effect.fnUntraced(function* ({ query }) {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const { video } = yield* receiveVideo({
+            fileName: query.filename,
+            title: query.title ?? null,
+            priority: query.priority ?? 0,
+            maxBytes: settings.maxSourceBytes,
+            body: request.stream
+          }).pipe(
+            Effect.provideService(MediaStore, media),
+            Effect.provideService(VideoStore, videos),
+            Effect.catchTags({
+              EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
+              BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
+              HttpServerError: () => Effect.fail(new BadRequest({ detail: "The upload ended early" })),
+              MediaStoreError: diskRefused,
+              StoreUnavailable: unavailable
+            })
+          )
+          yield* Effect.logInfo("video received", { video: video.id, slug: video.slug, bytes: video.source.bytes })
+          const answer = yield* Effect.catchTag(withJob(video), "StoreUnavailable", unavailable)
+          return HttpServerResponse.jsonUnsafe(encodeVideoWithJob(answer), { status: 201 })
+        })
+      )
+      .handle(
+        "videos",
+        Effect.fnUntraced(
+          function* ({ query }) {
+            const found = yield* videos.list({ ...pageOf(query), sha256: Option.fromUndefinedOr(query.sha256) })
+            return { videos: yield* Effect.forEach(found, withJob) }
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
         )
-        yield* Effect.logInfo("video received", { video: video.id, slug: video.slug, bytes: video.source.bytes })
-        const answer = yield* Effect.catchTag(withJob(video), "StoreUnavailable", unavailable)
-        return HttpServerResponse.jsonUnsafe(encodeVideoWithJob(answer), { status: 201 })
-      }))
-      .handle("videos", Effect.fnUntraced(function* ({ query }) {
-        const found = yield* videos.list({ ...pageOf(query), sha256: Option.fromUndefinedOr(query.sha256) })
-        return { videos: yield* Effect.forEach(found, withJob) }
-      }, Effect.catchTag("StoreUnavailable", unavailable)))
-      .handle("video", Effect.fnUntraced(function* ({ params }) {
-        const video = yield* videos.bySlug(params.slug)
-        if (Option.isNone(video)) return yield* new NotFound({ detail: "Video not found" })
-        return yield* withJob(video.value)
-      }, Effect.catchTag("StoreUnavailable", unavailable)))
-      .handle("jobs", Effect.fnUntraced(function* ({ query }) {
-        return { jobs: (yield* jobs.jobs(pageOf(query))).map(jobAnswer) }
-      }, Effect.catchTag("StoreUnavailable", unavailable)))
-      .handle("job", Effect.fnUntraced(function* ({ params }) {
-        const job = yield* jobs.job(params.job_id)
-        if (Option.isNone(job)) return yield* new NotFound({ detail: "Job not found" })
-        return jobAnswer(job.value)
-      }, Effect.catchTag("StoreUnavailable", unavailable)))
+      )
+      .handle(
+        "video",
+        Effect.fnUntraced(
+          function* ({ params }) {
+            const video = yield* videos.bySlug(params.slug)
+            if (Option.isNone(video)) return yield* new NotFound({ detail: "Video not found" })
+            return yield* withJob(video.value)
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+      .handle(
+        "jobs",
+        Effect.fnUntraced(
+          function* ({ query }) {
+            return { jobs: (yield* jobs.jobs(pageOf(query))).map(jobAnswer) }
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+      .handle(
+        "job",
+        Effect.fnUntraced(
+          function* ({ params }) {
+            const job = yield* jobs.job(params.job_id)
+            if (Option.isNone(job)) return yield* new NotFound({ detail: "Job not found" })
+            return jobAnswer(job.value)
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
   })
 )

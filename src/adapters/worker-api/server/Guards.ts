@@ -47,15 +47,16 @@ export const adminAuth = Layer.effect(
     const expected = digest(adminSecret)
     return AdminAuth.of({
       secret: Effect.fnUntraced(function* (handler, { credential }) {
-        if (Redacted.value(credential) === "") return yield* new Unauthorized({ detail: "X-Admin-Secret header required" })
-        if (!timingSafeEqual(digest(credential), expected)) return yield* new Forbidden({ detail: "Invalid admin secret" })
+        if (Redacted.value(credential) === "")
+          return yield* new Unauthorized({ detail: "X-Admin-Secret header required" })
+        if (!timingSafeEqual(digest(credential), expected))
+          return yield* new Forbidden({ detail: "Invalid admin secret" })
         return yield* handler
       })
     })
   })
 )
 
-export const validation = HttpApiMiddleware.layerSchemaErrorTransform(
-  Validation,
-  (error) => Effect.fail(new Unprocessable({ detail: invalidFields(error) }))
+export const validation = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) =>
+  Effect.fail(new Unprocessable({ detail: invalidFields(error) }))
 )

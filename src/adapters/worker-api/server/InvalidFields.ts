@@ -5,7 +5,13 @@ import type { Unprocessable } from "../contract/Errors.ts"
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const places: Readonly<Record<string, string>> = { Params: "path", Query: "query", Headers: "header", Payload: "body", Body: "body" }
+const places: Readonly<Record<string, string>> = {
+  Params: "path",
+  Query: "query",
+  Headers: "header",
+  Payload: "body",
+  Body: "body"
+}
 
 const segment = (part: PropertyKey | { readonly key: PropertyKey }): string | number => {
   const key = typeof part === "object" ? part.key : part

@@ -49,6 +49,8 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
 /** The HTTP server. Stopping waits for requests in flight. */
 export const server = (options: { readonly host: string; readonly port: number }) =>
   NodeHttpServer.layer(nodeServer, { ...options, gracefulShutdownTimeout: "10 seconds" }).pipe(
-    Layer.catchTag("ServeError", ({ cause }) => Layer.unwrap(Effect.fail(new PortUnavailable({ ...options, cause })))),
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(Effect.fail(new PortUnavailable({ ...options, cause })))
+    ),
     Layer.tap(() => Effect.logInfo("listening", { address: `http://${options.host}:${options.port}` }))
   )

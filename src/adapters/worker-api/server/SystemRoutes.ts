@@ -18,20 +18,23 @@ export const systemRoutes = HttpApiBuilder.group(
     const media = yield* MediaStore
     const works = <A, E>(effect: Effect.Effect<A, E>) => Effect.isSuccess(Effect.timeout(effect, patience))
 
-    return handlers.handleRaw("health", Effect.fnUntraced(function* () {
-      const [database, storage] = yield* Effect.all([works(jobs.jobs({ limit: 1, offset: 0 })), works(media.probe)], {
-        concurrency: 2
-      })
-      const health: Health = {
-        status: database && storage ? "healthy" : "unhealthy",
-        checks: { database, storage },
-        storage: {
-          healthy: storage,
-          last_check: new Date(yield* Clock.currentTimeMillis).toISOString(),
-          error: storage ? null : "Storage check failed or timed out"
+    return handlers.handleRaw(
+      "health",
+      Effect.fnUntraced(function* () {
+        const [database, storage] = yield* Effect.all([works(jobs.jobs({ limit: 1, offset: 0 })), works(media.probe)], {
+          concurrency: 2
+        })
+        const health: Health = {
+          status: database && storage ? "healthy" : "unhealthy",
+          checks: { database, storage },
+          storage: {
+            healthy: storage,
+            last_check: new Date(yield* Clock.currentTimeMillis).toISOString(),
+            error: storage ? null : "Storage check failed or timed out"
+          }
         }
-      }
-      return HttpServerResponse.jsonUnsafe(health, { status: database && storage ? 200 : 503 })
-    }))
+        return HttpServerResponse.jsonUnsafe(health, { status: database && storage ? 200 : 503 })
+      })
+    )
   })
 )
