@@ -31,7 +31,10 @@ export type { Sql } from "./connection.ts"
 export { DbError, DbReason } from "./DbError.ts"
 export type { Notification } from "./notifications.ts"
 
-/** Writes a statement: values as `${...}`, jsonb as `${sql.json(value)}`, identifiers as `${sql(name)}`. */
+/**
+ * Writes a statement: values as `${...}`, jsonb as `${sql.json(value)}`, identifiers as `${sql(name)}`, arrays of strings
+ * and numbers as they are, and other arrays as `${sql.array(values, typeOfAnElement)}`.
+ */
 export type Build<Row extends object> = (sql: Sql) => postgres.PendingQuery<Array<Row>>
 
 export interface DbOptions {

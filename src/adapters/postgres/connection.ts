@@ -8,6 +8,7 @@
  */
 import { Duration, Effect } from "effect"
 import postgres from "postgres"
+import { registerArrays } from "./arrays.ts"
 import { type DbError, toDbError, unavailable, UnsafeInteger } from "./DbError.ts"
 
 export type Sql = postgres.Sql<{ bigint: number }>
@@ -41,6 +42,8 @@ export function open(
     connect_timeout: 5,
     keep_alive: 15,
     backoff: () => 0,
+    // See `registerArrays`.
+    fetch_types: false,
     onnotice: () => {},
     onclose: () => {
       connection.state = "lost"
@@ -56,6 +59,7 @@ export function open(
     // What `sql.listen` uses; its own way of connecting again gives up without a word.
     ...({ onnotify: options.onNotify } as object)
   })
+  registerArrays(sql.options)
   const { host, port, database } = sql.options
   const connection: Connection = {
     sql,
@@ -98,7 +102,8 @@ export function run<T>(
     return Effect.promise(async () => {
       clearTimeout(timer)
       if (connection.state === "usable") connection.state = "doubtful"
-      await within(2_000, Promise.allSettled([pending, cancel(pending)]))
+      const done = await within(1_000, Promise.allSettled([pending, cancel(pending)]))
+      if (!done) connection.state = "lost"
     })
   })
 }
@@ -144,8 +149,10 @@ async function cancel(pending: postgres.PendingQuery<any>): Promise<void> {
   await Promise.resolve(pending.cancel() as unknown).catch(() => {})
 }
 
-async function within(millis: number, event: Promise<unknown>): Promise<void> {
+async function within(millis: number, event: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  await Promise.race([event, new Promise((done) => (timer = setTimeout(done, millis)))])
+  const timeout = new Promise<false>((done) => (timer = setTimeout(() => done(false), millis)))
+  const happened = await Promise.race([event.then(() => true), timeout])
   clearTimeout(timer)
+  return happened
 }

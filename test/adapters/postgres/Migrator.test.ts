@@ -22,15 +22,13 @@ const names = Effect.flatMap(Db, (db) =>
 ).pipe(Effect.map((rows) => rows.map(({ name }) => name)))
 
 /** As a replica of its own: another pool. */
-const replica = Effect.flatMap(TestDatabase, ({ url }) =>
-  Effect.succeed(Layer.fresh(Db.layer({ url, applicationName: "test", max: 2 })))
-)
+const replica = Effect.map(TestDatabase, ({ url }) => Layer.fresh(Db.layer({ url, applicationName: "test", max: 2 })))
 
 const inEmptyDatabase = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const db = yield* replica
     return yield* Effect.provide(effect, db)
-  }).pipe(Effect.scoped, Effect.provide(TestDatabase.layerEmpty), Effect.provide(NodeServices.layer))
+  }).pipe(Effect.scoped, Effect.provide(Layer.merge(TestDatabase.layerEmpty, NodeServices.layer)))
 
 describe("Migrator", () => {
   it.live("applies what is missing, in order, and nothing twice", () =>
@@ -60,10 +58,9 @@ describe("Migrator", () => {
         "0002_note.sql": `select pg_sleep(0.1); ${second}`
       })
       const one = yield* replica
-      const applied = yield* Effect.all(
-        [1, 2, 3].map(() => Effect.provide(migrate(folder), one)),
-        { concurrency: "unbounded" }
-      )
+      const applied = yield* Effect.forEach([1, 2, 3], () => Effect.provide(migrate(folder), one), {
+        concurrency: "unbounded"
+      })
       assert.deepStrictEqual(applied.flat().toSorted(), ["0001_one", "0002_note"])
       assert.deepStrictEqual(yield* names, ["0001_one", "0002_note"])
     }).pipe(inEmptyDatabase)

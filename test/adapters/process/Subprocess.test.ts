@@ -158,12 +158,12 @@ layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
       Effect.gen(function* () {
         const subprocess = yield* Subprocess
         const child = yield* Effect.gen(function* () {
-          const script = "trap 'sleep 0.1; echo bye >&2; exit 0' TERM; sleep 1000 & echo ready; wait"
+          const script = "trap 'sleep 0.1; echo bye >&2; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
           const child = yield* subprocess.start("sh", ["-c", script])
           yield* Stream.runHead(child.lines)
           return child
         }).pipe(Effect.scoped)
-        assert.strictEqual(yield* child.stderrTail, "bye")
+        assert.match(yield* child.stderrTail, /bye$/)
         assert.deepStrictEqual(yield* child.exitStatus, { code: 0, signal: null })
       })
     )
