@@ -17,11 +17,10 @@ import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
 
 /** The schema is brought up to date before anything reads it. */
-const database = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const applied = yield* migrate()
-  })
-).pipe(Layer.provide(NodeServices.layer), Layer.provideMerge(Db.layerConfig("vlog-api")))
+const database = Layer.effectDiscard(migrate()).pipe(
+  Layer.provide(NodeServices.layer),
+  Layer.provideMerge(Db.layerConfig("vlog-api"))
+)
 
 const stores = PostgresVideoStore.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresWorkerRegistry.layer)),

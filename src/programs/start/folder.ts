@@ -1,0 +1,78 @@
+/** What `npm start` keeps between its runs: a folder with the database, the media, logs and secrets. */
+import { Effect, Redacted, Schema } from "effect"
+import { randomBytes } from "node:crypto"
+import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { sampleVideoArguments } from "../../adapters/ffmpeg/SampleVideo.ts"
+import { Subprocess } from "../../adapters/process/Subprocess.ts"
+import { startError } from "./StartError.ts"
+
+const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+/** Fails before anything is started when nothing could be kept. */
+export const prepareFolder = Effect.fnUntraced(function* (folder: string) {
+  yield* Effect.tryPromise({
+    try: async () => {
+      await mkdir(join(folder, "logs"), { recursive: true })
+      const probe = join(folder, `.probe-${process.pid}`)
+      await writeFile(probe, "")
+      await rm(probe)
+    },
+    catch: (cause) =>
+      startError(
+        `The data folder ${folder} cannot be written (${reason(cause)}): mend its rights, or choose another with --data`
+      )
+  })
+})
+
+const Secrets = Schema.fromJsonString(
+  Schema.Struct({
+    adminSecret: Schema.String,
+    worker: Schema.optionalKey(Schema.Struct({ id: Schema.String, key: Schema.String }))
+  })
+)
+export type Secrets = typeof Secrets.Type
+
+const secretsPath = (folder: string) => join(folder, "secrets.json")
+
+export const saveSecrets = Effect.fnUntraced(function* (folder: string, secrets: Secrets) {
+  const text = yield* Effect.orDie(Schema.encodeEffect(Secrets)(secrets))
+  const partial = `${secretsPath(folder)}.partial`
+  yield* Effect.tryPromise({
+    try: async () => {
+      await writeFile(partial, text, { mode: 0o600, flush: true })
+      await rename(partial, secretsPath(folder))
+    },
+    catch: (cause) => startError(`${secretsPath(folder)} cannot be written: ${reason(cause)}`)
+  })
+})
+
+/** Made at the first start, and read at every other. */
+export const loadSecrets = Effect.fnUntraced(function* (folder: string) {
+  const text = yield* Effect.option(Effect.tryPromise(() => readFile(secretsPath(folder), "utf8")))
+  if (text._tag === "Some") {
+    return yield* Effect.mapError(Schema.decodeEffect(Secrets)(text.value), () =>
+      startError(`${secretsPath(folder)} is damaged: delete it, and new secrets are made`)
+    )
+  }
+  const secrets: Secrets = { adminSecret: randomBytes(24).toString("base64url") }
+  yield* saveSecrets(folder, secrets)
+  return secrets
+})
+
+export const adminSecretOf = (secrets: Secrets) => Redacted.make(secrets.adminSecret)
+
+/** The project's own film, made once. */
+export const sampleVideo = Effect.fnUntraced(function* (folder: string, say: (line: string) => Effect.Effect<void>) {
+  const path = join(folder, "sample.mp4")
+  if (yield* Effect.isSuccess(Effect.tryPromise(() => access(path)))) return path
+  const subprocess = yield* Subprocess
+  const partial = join(folder, "sample.partial.mp4")
+  yield* say("Making a sample video (24 s, 1080p, with sound), once: about half a minute ...")
+  yield* subprocess.run("ffmpeg", sampleVideoArguments({ output: partial })).pipe(
+    Effect.mapError((error) => startError(`The sample video could not be made: ${error.message}`)),
+    Effect.andThen(Effect.promise(() => rename(partial, path))),
+    Effect.ensuring(Effect.promise(() => rm(partial, { force: true })))
+  )
+  return path
+})

@@ -1,0 +1,74 @@
+/** Puts a file into the farm by its HTTP interface, once. */
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Effect, Redacted, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { stat } from "node:fs/promises"
+import { basename } from "node:path"
+import { pipeline } from "node:stream/promises"
+import { VideoWithJob } from "../../adapters/worker-api/contract/Admin.ts"
+import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
+import type { makeClient } from "../../adapters/worker-api/client/Client.ts"
+import { Sha256 } from "../../domain/ids.ts"
+import { startError } from "./StartError.ts"
+
+const digest = (path: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const hash = createHash("sha256")
+      await pipeline(createReadStream(path), hash)
+      return Sha256.make(hash.digest("hex"))
+    },
+    catch: (cause) => startError(`${path} cannot be read: ${String(cause)}`)
+  })
+
+const decode = Schema.decodeUnknownEffect(VideoWithJob)
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
+
+export interface Farm {
+  readonly address: string
+  readonly adminSecret: Redacted.Redacted
+  readonly client: Effect.Success<ReturnType<typeof makeClient>>
+}
+
+const send = Effect.fnUntraced(function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
+  const http = yield* HttpClient.HttpClient
+  const { size } = yield* Effect.promise(() => stat(path))
+  let sent = 0
+  let told = 0
+  const body = NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }).pipe(
+    Stream.tap((chunk: Uint8Array) => {
+      sent += chunk.length
+      const tenth = Math.floor((sent / size) * 10)
+      if (size < 50e6 || tenth === told) return Effect.void
+      told = tenth
+      return say(`${basename(path)}: uploaded ${megabytes(sent)} of ${megabytes(size)}`)
+    })
+  )
+  const response = yield* HttpClientRequest.post(`${farm.address}/api/videos`).pipe(
+    HttpClientRequest.setUrlParam("filename", basename(path)),
+    HttpClientRequest.setHeader(adminHeader, Redacted.value(farm.adminSecret)),
+    HttpClientRequest.setBody(HttpBody.stream(body, "application/octet-stream", size)),
+    http.execute
+  )
+  if (response.status !== 201) return yield* startError(`${basename(path)} was refused: ${yield* response.text}`)
+  return yield* decode(yield* response.json)
+})
+
+/** The same bytes are never uploaded twice: what was there is gone on with. Gives the slug. */
+export const upload = Effect.fnUntraced(
+  function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
+    const sha256 = yield* digest(path)
+    const known = yield* farm.client.admin.videos({ query: { sha256, limit: 1 } })
+    const [found] = known.videos
+    if (found !== undefined && found.job?.status !== "failed" && found.job?.status !== "cancelled")
+      return found.video.slug
+    const sent = yield* send(farm, path, say)
+    return sent.video.slug
+  },
+  Effect.mapError((error) =>
+    error._tag === "StartError" ? error : startError(`The upload did not work: ${error.message}`)
+  )
+)
