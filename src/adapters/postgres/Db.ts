@@ -28,7 +28,7 @@ import { DbError, unavailable } from "./DbError.ts"
 import { type Notification, notifications } from "./notifications.ts"
 
 export type { Sql } from "./connection.ts"
-export { DbError, DbReason } from "./DbError.ts"
+export { DbError } from "./DbError.ts"
 export type { Notification } from "./notifications.ts"
 
 /**

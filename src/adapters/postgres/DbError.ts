@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import postgres from "postgres"
 
-export const DbReason = Schema.Literals([
+const DbReason = Schema.Literals([
   /** Not reached, not answering, or refusing everybody. Nothing is wrong with the statement: try later. */
   "Unavailable",
   /** A constraint said no. */
@@ -13,7 +13,7 @@ export const DbReason = Schema.Literals([
   "Cancelled",
   "Unexpected"
 ])
-export type DbReason = typeof DbReason.Type
+type DbReason = typeof DbReason.Type
 
 export class DbError extends Schema.TaggedError<DbError>()("DbError", {
   reason: DbReason,

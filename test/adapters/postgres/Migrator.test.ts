@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, FileSystem, Layer, Path } from "effect"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
-import { migrate, status } from "../../../src/adapters/postgres/Migrator.ts"
+import { migrate, MigrationError, status } from "../../../src/adapters/postgres/Migrator.ts"
 import { TestDatabase } from "../../support/postgres.ts"
 
 const first = "create table one (id integer primary key);\ninsert into one values (1);"
@@ -88,6 +88,7 @@ describe("Migrator", () => {
       const expectRefusal = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>, reason: string) {
         const folder = yield* folderWith(files)
         for (const refused of [yield* Effect.flip(migrate(folder)), yield* Effect.flip(status(folder))]) {
+          assert.instanceOf(refused, MigrationError)
           assert.strictEqual(refused.reason, reason)
         }
       })

