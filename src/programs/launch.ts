@@ -15,17 +15,23 @@ const logging = Layer.mergeAll(
 const teardown: Runtime.Teardown = (exit, onExit) =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
 
+interface Expected {
+  readonly _tag: string
+  readonly message: string
+}
+
 /** Expected failures are told in one message; a stack trace is for faults of ours. */
-const explain = <E extends { readonly message: string }>(cause: Cause.Cause<E>) =>
+const explain = (cause: Cause.Cause<Expected>) =>
   Cause.hasInterruptsOnly(cause)
     ? Effect.void
     : Option.match(Cause.findErrorOption(cause), {
-        onSome: (error) => Console.error(`error: ${error.message}`),
+        // A command line that makes no sense has been answered with the help by then.
+        onSome: (error) => (error._tag === "ShowHelp" ? Effect.void : Console.error(`error: ${error.message}`)),
         onNone: () => Console.error(Cause.pretty(cause))
       })
 
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
-export const launch = <E extends { readonly message: string }>(main: Effect.Effect<unknown, E>): void =>
+export const launch = (main: Effect.Effect<unknown, Expected>): void =>
   NodeRuntime.runMain(main.pipe(Effect.tapCause(explain), Effect.provide(logging)), {
     disableErrorReporting: true,
     teardown

@@ -30,7 +30,7 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
             ProcessFailed: (error) =>
               Effect.fail(
                 error.signal === null
-                  ? notAVideo(withoutPath(lastWords(error.stderrTail), path))
+                  ? unreadable(error.stderrTail, path)
                   : new ProbeUnavailable({ problem: error.message })
               )
           }),
@@ -71,6 +71,15 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
     return MediaProbe.of({ probe })
   })
 )
+
+/** An MP4 carries its index at one end: without it nothing can be found in the file, whatever is there. */
+const unreadable = (stderr: string, path: string) =>
+  stderr.includes("moov atom not found")
+    ? new SourceRejected({
+        problem: "The file has no index (moov atom): it was cut short, or its recording was never finished",
+        remedy: "Copy or upload the whole file again"
+      })
+    : notAVideo(withoutPath(lastWords(stderr), path))
 
 /** Paths of this machine mean nothing to the person who uploaded the file. */
 const withoutPath = (text: string, path: string) =>
