@@ -16,7 +16,7 @@ const Health = Schema.Struct({
 })
 export type Health = typeof Health.Type
 
-export class SystemGroup extends HttpApiGroup.make("system").add(
+class SystemGroup extends HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] })
 ) {}
 

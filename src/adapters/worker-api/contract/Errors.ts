@@ -45,7 +45,7 @@ export class TooLarge extends Schema.Error<TooLarge>("TooLarge")(body("TooLarge"
 }
 
 /** The shape of one entry of a 422 body. */
-export const InvalidField = Schema.Struct({
+const InvalidField = Schema.Struct({
   type: Schema.String,
   loc: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
   msg: Schema.String

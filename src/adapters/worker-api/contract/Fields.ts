@@ -10,7 +10,7 @@ export const withDefault = <S extends Schema.Top>(schema: S, value: S["Encoded"]
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 /** A whole number in a path or a query. */
-export const IntegerText = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
+const IntegerText = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
 
 export const integerBetween = (minimum: number, maximum: number) =>
   IntegerText.pipe(Schema.check(Schema.isBetween({ minimum, maximum })))

@@ -24,15 +24,15 @@ const Percent = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maxi
 /** Says which attempt is writing. Workers of the older protocol do not, and are known by their key alone. */
 const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
 const job = { job_id: Schema.FiniteFromString.pipe(Schema.decodeTo(JobId)) }
-export const videoParams = { video_id: Schema.FiniteFromString.pipe(Schema.decodeTo(VideoId)) }
+const videoParams = { video_id: Schema.FiniteFromString.pipe(Schema.decodeTo(VideoId)) }
 
-export const Heartbeat = Schema.Struct({
+const Heartbeat = Schema.Struct({
   status: withDefault(Schema.Literals(["active", "busy", "idle"]), "active"),
   code_version: optionalNull(Text(40)),
   metadata: optionalNull(Schema.Record(Schema.String, Schema.Unknown))
 })
 
-export const HeartbeatAnswer = Schema.Struct({
+const HeartbeatAnswer = Schema.Struct({
   status: Schema.Literal("ok"),
   server_time: Schema.DateFromString,
   required_version: Schema.NullOr(Schema.String),
@@ -48,7 +48,7 @@ export const HeartbeatAnswer = Schema.Struct({
 })
 
 /** The task of a claim, ours: what part of the source is meant, and what the source is. */
-export const TaskAnswer = Schema.Struct({
+const TaskAnswer = Schema.Struct({
   id: TaskId,
   kind: TaskKind,
   first_frame: Schema.NullOr(Schema.Int),
@@ -78,7 +78,7 @@ export const ClaimAnswer = Schema.Struct({
   task: Schema.optionalKey(TaskAnswer)
 })
 
-export const QualityProgress = Schema.Struct({
+const QualityProgress = Schema.Struct({
   name: RenditionName,
   status: RenditionStatus,
   progress: Percent,
@@ -95,7 +95,7 @@ export const ProgressReport = Schema.Struct({
   source_height: optionalNull(Schema.Int)
 })
 
-export const Quality = Schema.Struct({
+const Quality = Schema.Struct({
   name: Schema.String,
   width: Schema.Int,
   height: Schema.Int,
