@@ -18,7 +18,9 @@ describe("a job's state", () => {
     assert.strictEqual(stateOf([]), "active")
   })
 
-  it.prop("does not depend on the order of tasks", [Schema.Array(TaskState)], ([tasks]) =>
-    stateOf(tasks) === stateOf(tasks.toReversed())
+  it.prop(
+    "does not depend on the order of tasks",
+    [Schema.Array(TaskState)],
+    ([tasks]) => stateOf(tasks) === stateOf(tasks.toReversed())
   )
 })
