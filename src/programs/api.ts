@@ -4,7 +4,7 @@ import { Effect, Layer, Schedule } from "effect"
 import { HttpRouter } from "effect/http"
 import { JobStore } from "../domain/ports/JobStore.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
-import { Db } from "../adapters/postgres/Db.ts"
+import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
 import { migrate } from "../adapters/postgres/Migrator.ts"
 import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
@@ -17,14 +17,14 @@ import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
 
 /** The schema is brought up to date before anything reads it. */
-const database = Layer.effectDiscard(migrate()).pipe(
-  Layer.provide(NodeServices.layer),
-  Layer.provideMerge(Db.layerConfig("vlog-api"))
-)
+const database = (options: Pick<DbOptions, "url" | "max">) =>
+  Layer.effectDiscard(migrate()).pipe(
+    Layer.provide(NodeServices.layer),
+    Layer.provideMerge(Db.layer({ ...options, applicationName: "vlog-api" }))
+  )
 
 const stores = PostgresVideoStore.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresWorkerRegistry.layer)),
-  Layer.provide(database)
+  Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresWorkerRegistry.layer))
 )
 
 const api = Layer.unwrap(
@@ -49,7 +49,7 @@ const api = Layer.unwrap(
     }).pipe(Layer.provide(Server.server({ host: settings.host, port: settings.port })))
     return Layer.mergeAll(http, sweeper).pipe(
       Layer.provide([
-        stores,
+        stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
         DiskMediaStore.layer({ root: settings.storage }),
         SegmentInspector.layer,
         Layer.succeed(ApiSettings)({

@@ -1,13 +1,29 @@
 /** How every program of this project lives and dies. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Config, Console, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
+import { readAll } from "./settings/readAll.ts"
+
+const levels = {
+  all: "All",
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warn: "Warn",
+  error: "Error",
+  fatal: "Fatal",
+  none: "None"
+} as const
+
+const logLevel = Config.Literals(["all", "trace", "debug", "info", "warn", "error", "fatal", "none"], "LOG_LEVEL").pipe(
+  Config.withDefault("info" as const)
+)
 
 /** A person at a terminal reads; a cluster's log collector parses. */
 const logging = Layer.mergeAll(
   Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson]),
   Layer.effect(
     References.MinimumLogLevel,
-    Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const), Effect.orDie)
+    Effect.map(readAll({ level: logLevel }), ({ level }) => levels[level])
   )
 )
 
@@ -32,7 +48,7 @@ const explain = (cause: Cause.Cause<Expected>) =>
 
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
 export const launch = (main: Effect.Effect<unknown, Expected>): void =>
-  NodeRuntime.runMain(main.pipe(Effect.tapCause(explain), Effect.provide(logging)), {
+  NodeRuntime.runMain(main.pipe(Effect.provide(logging), Effect.tapCause(explain)), {
     disableErrorReporting: true,
     teardown
   })
