@@ -143,6 +143,8 @@ const farm = Effect.fnUntraced(function* (options: {
       VLOG_WORKER_WORK_DIR: join(folder, "work"),
       VLOG_WORKER_POLL_INTERVAL: "1",
       VLOG_WORKER_PROGRESS_INTERVAL: "1",
+      VLOG_WORKER_HEALTH_PORT: "off",
+      VLOG_WORKER_DRAIN_SECONDS: "0",
       VLOG_HWACCEL_PREFERRED_CODEC: options.codec
     }
   })

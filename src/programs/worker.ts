@@ -1,6 +1,6 @@
 /** A worker. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import * as FfmpegTranscoder from "../adapters/ffmpeg/Transcoder.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
@@ -8,25 +8,38 @@ import { Subprocess } from "../adapters/process/Subprocess.ts"
 import * as DiskWorkspace from "../adapters/storage/Workspace.ts"
 import * as HttpWorkerApi from "../adapters/worker-api/client/WorkerApi.ts"
 import { work } from "../domain/programs/Work.ts"
+import { Encoders } from "../domain/workers/Encoders.ts"
 import { WorkerState } from "../domain/workers/WorkerState.ts"
 import { launch } from "./launch.ts"
 import { workerSettings } from "./settings/worker.ts"
 
-const ffmpeg = (stallAfter: Parameters<typeof FfmpegTranscoder.layer>[0]["stallAfter"]) =>
-  Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer({ stallAfter })).pipe(Layer.provide(Subprocess.layer))
+/** Completes with the second signal: the first lets the task in hand go on for a while. */
+const secondSignal = Effect.gen(function* () {
+  const hurry = yield* Deferred.make<void>()
+  let signals = 0
+  const count = () => {
+    signals += 1
+    if (signals === 2) Deferred.doneUnsafe(hurry, Effect.void)
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => process.on("SIGTERM", count).on("SIGINT", count)),
+    () => Effect.sync(() => process.off("SIGTERM", count).off("SIGINT", count))
+  )
+  return { hurry: Deferred.await(hurry) }
+})
 
 launch(
   Effect.gen(function* () {
     const settings = yield* workerSettings
+    const { address, key, leaseSeconds } = settings
+    const { hurry } = yield* secondSignal
+    const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(Layer.provide(Subprocess.layer))
+    const machine = Layer.mergeAll(Layer.provideMerge(Encoders.layer, ffmpeg), WorkerState.layer)
     const layers = Layer.mergeAll(
-      ffmpeg(settings.stallAfter),
       SegmentInspector.layer,
-      DiskWorkspace.layer({ root: settings.workDir }),
-      HttpWorkerApi.layer({ address: settings.address, key: settings.key, leaseSeconds: settings.leaseSeconds }).pipe(
-        Layer.provide(NodeHttpClient.layerUndici)
-      ),
-      WorkerState.layer
-    )
-    yield* work(settings).pipe(Effect.scoped, Effect.provide(layers))
-  })
+      DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),
+      HttpWorkerApi.layer({ address, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+    ).pipe(Layer.provideMerge(machine))
+    return yield* work({ ...settings, hurry }).pipe(Effect.scoped, Effect.provide(layers))
+  }).pipe(Effect.scoped)
 )

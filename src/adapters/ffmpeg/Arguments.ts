@@ -1,9 +1,11 @@
 /** ffmpeg's arguments for a plan: one decode, each rung scaled from the one above, sound once. */
 import { join } from "node:path"
+import type { Encoder } from "../../domain/media/Encoder.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import type { AudioRendition, VideoRendition } from "../../domain/media/Rendition.ts"
+import { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName, segmentPattern } from "../../domain/media/Segment.ts"
-import { segmentSeconds } from "../../domain/media/SegmentGrid.ts"
+import * as SegmentGrid from "../../domain/media/SegmentGrid.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { backendOf } from "./backends/index.ts"
 import { inputOptions } from "./InputOptions.ts"
@@ -24,32 +26,77 @@ const toneMap = [
 ]
 
 /**
- * Decoded pictures to the top rung. Timestamps start at zero before `fps` puts them on the grid, or the phase of a
- * source that starts at 21 ms would double a picture.
+ * Timestamps start at zero before `fps` puts them on the grid, or the phase of a source that starts at 21 ms would
+ * double a picture. Both filters only look at times, so that they work wherever the picture lies.
  */
+const onGrid = (plan: TranscodePlan): ReadonlyArray<string> => [
+  "setpts=PTS-STARTPTS",
+  `fps=${FrameRate.format(plan.grid.frameRate)}`
+]
+
+/** 8 bit 4:2:0, in the order of planes that whoever takes it next works with. */
+const inMemory = (plan: TranscodePlan) => (backendOf(plan.encoder).hardware === undefined ? "yuv420p" : "nv12")
+
+/** Decoded pictures to the top rung, in the processor's memory. */
 const pictures = (plan: TranscodePlan, top: VideoRendition): ReadonlyArray<string> => {
   const { deinterlace, fullRange, holdLastPicture, toneMapFrom } = plan.normalisation
   return [
     ...(deinterlace ? ["bwdif=mode=send_frame:deint=all"] : []),
-    "setpts=PTS-STARTPTS",
-    `fps=${FrameRate.format(plan.grid.frameRate)}`,
+    ...onGrid(plan),
     ...(holdLastPicture > 0 ? [`tpad=stop_mode=clone:stop_duration=${holdLastPicture.toFixed(6)}`] : []),
     scale(top, fullRange ? ":in_range=full:out_range=tv" : ""),
     ...(toneMapFrom === "sdr" ? [] : toneMap),
-    "format=yuv420p"
+    `format=${inMemory(plan)}`
   ]
+}
+
+/** Filters from the decoder to the top rung, from a rung to the next smaller one, and from a rung to its encoder. */
+interface Route {
+  readonly top: ReadonlyArray<string>
+  lower(rendition: VideoRendition): string
+  readonly encode: ReadonlyArray<string>
+}
+
+const scalesOnDevice = (plan: TranscodePlan) =>
+  plan.encoder.pipeline === "device" ? backendOf(plan.encoder).hardware : undefined
+
+/** A device decodes only what it may also scale: anything that needs the processor's filters is decoded there. */
+const decodesOnDevice = (plan: TranscodePlan) => (plan.normalisation.scalingOnly ? scalesOnDevice(plan) : undefined)
+
+const route = (plan: TranscodePlan, top: VideoRendition): Route => {
+  const { hardware } = backendOf(plan.encoder)
+  const device = scalesOnDevice(plan)
+  if (device === undefined) {
+    const upload = hardware === undefined || hardware.uploadsByItself ? [] : [hardware.upload]
+    return { top: pictures(plan, top), lower: (rendition) => scale(rendition), encode: upload }
+  }
+  const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition)},setsar=1`
+  return {
+    // What the device could not decode comes from the processor, so that either kind of picture is let in.
+    top: plan.normalisation.scalingOnly
+      ? [...onGrid(plan), `format=${inMemory(plan)}|${device.surface}`, device.upload, scaleThere(top)]
+      : [...pictures(plan, top), device.upload],
+    lower: scaleThere,
+    encode: []
+  }
 }
 
 /** Each rung is made from the next larger one: as sharp as from the source, and cheaper. */
 const videoGraph = (plan: TranscodePlan): ReadonlyArray<string> => {
   const [top, ...lower] = plan.video
   if (top === undefined) return []
-  const chain = pictures(plan, top).join(",")
-  const outlet = (position: number) =>
-    position < plan.video.length - 1 ? `,split=2[v${position}][s${position}]` : `[v${position}]`
+  const way = route(plan, top)
+  const last = plan.video.length - 1
+  const upload = way.encode.join(",")
+  const outlet = (position: number) => {
+    if (upload === "") return position === last ? `[v${position}]` : `,split=2[v${position}][s${position}]`
+    return position === last
+      ? `,${upload}[v${position}]`
+      : `,split=2[m${position}][s${position}];[m${position}]${upload}[v${position}]`
+  }
   return [
-    `[0:${plan.videoStream}]${chain}${outlet(0)}`,
-    ...lower.map((rendition, index) => `[s${index}]${scale(rendition)}${outlet(index + 1)}`)
+    `[0:${plan.videoStream}]${way.top.join(",")}${outlet(0)}`,
+    ...lower.map((rendition, index) => `[s${index}]${way.lower(rendition)}${outlet(index + 1)}`)
   ]
 }
 
@@ -86,7 +133,7 @@ const segments = (folder: string, seconds: number): ReadonlyArray<string> => [
 ]
 
 /** A millisecond less than the segment, so that rounding of timestamps never lets a boundary pass by. */
-const cutAfter = (plan: TranscodePlan) => segmentSeconds(plan.grid) - 0.001
+const cutAfter = (plan: TranscodePlan) => SegmentGrid.segmentSeconds(plan.grid) - 0.001
 
 /**
  * Without it the muxer moves the first part of a video by the delay of its B-frames and later parts not. Sound keeps
@@ -94,7 +141,7 @@ const cutAfter = (plan: TranscodePlan) => segmentSeconds(plan.grid) - 0.001
  */
 const keptTimestamps = ["-avoid_negative_ts", "disabled"]
 
-const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: number, folder: string) => [
+const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: number) => [
   "-map",
   `[v${position}]`,
   "-frames:v",
@@ -105,7 +152,11 @@ const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: n
     encoder: plan.encoder,
     maxBitrate: rendition.maxBitrate,
     grid: plan.grid
-  }),
+  })
+]
+
+const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: number, folder: string) => [
+  ...encoded(plan, rendition, position),
   ...keptTimestamps,
   ...segments(folder, cutAfter(plan))
 ]
@@ -119,8 +170,19 @@ const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: n
   `${rendition.bitrate}k`,
   "-ac",
   String(rendition.channels),
-  ...segments(folder, segmentSeconds(plan.grid))
+  ...segments(folder, SegmentGrid.segmentSeconds(plan.grid))
 ]
+
+/** Opens the encoder's device, and has it decode where it may. Placed before the input. */
+const deviceOptions = (plan: TranscodePlan): ReadonlyArray<string> => {
+  const { hardware } = backendOf(plan.encoder)
+  if (hardware === undefined || plan.encoder.device === null) return []
+  return [...hardware.open(plan.encoder.device), ...(decodesOnDevice(plan)?.decode ?? [])]
+}
+
+/** Added to the environment of an ffmpeg that uses an encoder. */
+export const environmentFor = (encoder: Encoder): Readonly<Record<string, string>> =>
+  backendOf(encoder).hardware?.environment ?? {}
 
 const quiet = ["-nostdin", "-hide_banner", "-v", "warning", "-y"]
 
@@ -134,6 +196,7 @@ export const transcodeArguments = (
   "pipe:1",
   "-stats_period",
   "0.5",
+  ...deviceOptions(plan),
   ...inputOptions(paths.source),
   "-filter_complex",
   [...videoGraph(plan), ...audioGraph(plan)].join(";"),
@@ -174,17 +237,47 @@ export const posterArguments = (
   ]
 }
 
-/** A fifth of a second of moving test picture through the very options that jobs will use. */
-export const trialArguments = (plan: Pick<TranscodePlan, "encoder" | "grid">): ReadonlyArray<string> => [
-  ...quiet,
-  "-f",
-  "lavfi",
-  "-i",
-  "testsrc2=size=640x360:rate=30:duration=0.2",
-  "-c:v",
-  plan.encoder.name,
-  ...backendOf(plan.encoder).encodeOptions({ encoder: plan.encoder, maxBitrate: 1000, grid: plan.grid }),
-  "-f",
-  "null",
-  "-"
-]
+/** Two small rungs of the least that shows whether an encoder works: 256 lines, because some devices refuse less. */
+const trialPlan = (encoder: Encoder): TranscodePlan => {
+  const grid = SegmentGrid.make(FrameRate.make(30))
+  const frames = 8
+  const rung = (name: string, width: number, height: number) => ({
+    name: RenditionName.make(name),
+    width,
+    height,
+    maxBitrate: 1000
+  })
+  return {
+    videoStream: 0,
+    videoStart: 0,
+    frames,
+    duration: FrameRate.seconds(grid.frameRate, frames),
+    grid,
+    normalisation: {
+      deinterlace: false,
+      toneMapFrom: "sdr",
+      fullRange: false,
+      holdLastPicture: 0,
+      scalingOnly: true
+    },
+    encoder,
+    video: [rung("360p", 640, 360), rung("256p", 456, 256)],
+    audio: []
+  }
+}
+
+/** A moving test picture through the very graph and options that jobs will use. */
+export const trialArguments = (encoder: Encoder): ReadonlyArray<string> => {
+  const plan = trialPlan(encoder)
+  return [
+    ...quiet,
+    ...deviceOptions(plan),
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc2=size=640x360:rate=30",
+    "-filter_complex",
+    videoGraph(plan).join(";"),
+    ...plan.video.flatMap((rendition, position) => [...encoded(plan, rendition, position), "-f", "null", "-"])
+  ]
+}

@@ -1,14 +1,14 @@
-/** Which encoders really work on this machine: each one that ffmpeg lists makes a few frames. */
+/** Which encoders really work on this machine: each one that ffmpeg lists makes a few frames on each device. */
 import { Effect, Result } from "effect"
 import type { Encoder } from "../../domain/media/Encoder.ts"
-import { make as makeFrameRate } from "../../domain/media/FrameRate.ts"
-import * as SegmentGrid from "../../domain/media/SegmentGrid.ts"
 import { TranscodeFailed } from "../../domain/ports/Transcoder.ts"
-import type { Capabilities } from "../../domain/workers/Capabilities.ts"
+import type { Capabilities, RefusedEncoder } from "../../domain/workers/Capabilities.ts"
 import { Subprocess } from "../process/Subprocess.ts"
-import { trialArguments } from "./Arguments.ts"
+import { environmentFor, trialArguments } from "./Arguments.ts"
+import type { BackendModule, Candidate } from "./backends/Backend.ts"
 import { backends } from "./backends/index.ts"
-import { lastWords } from "./FailureReason.ts"
+import { cause } from "./FailureReason.ts"
+import { look, type Machine } from "./Machine.ts"
 
 /** `ffmpeg version 5.1.9-0+deb12u1 Copyright ...` */
 const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(output)?.[1] ?? "unknown"
@@ -17,11 +17,94 @@ const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(outpu
 const listedEncoders = (output: string): ReadonlySet<string> =>
   new Set([...output.matchAll(/^ [VAS][A-Z.]{5} (\S+)/gm)].map((match) => match[1]!))
 
-const trialGrid = SegmentGrid.make(makeFrameRate(30))
-
 const unusable = (problem: string) => new TranscodeFailed({ reason: "device", problem, details: "" })
 
-export const detect: Effect.Effect<Capabilities, TranscodeFailed, Subprocess> = Effect.gen(function* () {
+/** A driver in a bad state may not answer at all. */
+const patience = "30 seconds"
+
+/** Makes a few frames, and fails with the driver's own words. */
+export const tryOut = Effect.fn("Detection.tryOut")(function* (encoder: Encoder) {
+  const subprocess = yield* Subprocess
+  yield* subprocess.run("ffmpeg", trialArguments(encoder), { env: environmentFor(encoder) }).pipe(
+    Effect.mapError((error) => {
+      if (error._tag === "SpawnFailed") return unusable(error.message)
+      const problem = error.signal === null ? cause(error.stderrTail) : `ffmpeg was killed by ${error.signal}`
+      return new TranscodeFailed({ reason: "device", problem, details: error.stderrTail })
+    }),
+    Effect.timeoutOrElse({
+      duration: patience,
+      orElse: () => Effect.fail(unusable(`no frame within ${patience}`))
+    })
+  )
+})
+
+interface Findings {
+  readonly encoders: ReadonlyArray<Encoder>
+  readonly refused: ReadonlyArray<RefusedEncoder>
+}
+
+const together = (findings: ReadonlyArray<Findings>): Findings => ({
+  encoders: findings.flatMap(({ encoders }) => encoders),
+  refused: findings.flatMap(({ refused }) => refused)
+})
+
+const refusal = (encoder: Encoder, reason: string): Findings => ({ encoders: [], refused: [{ encoder, reason }] })
+
+const trial = (encoder: Encoder) =>
+  Effect.map(Effect.result(tryOut(encoder)), (result): Findings =>
+    Result.isSuccess(result) ? { encoders: [encoder], refused: [] } : refusal(encoder, result.failure.problem)
+  )
+
+/** The first way of rate control that works, and with it, where the device might scale as well, that too. */
+const tryModes = Effect.fnUntraced(function* (module: BackendModule, encoder: Encoder) {
+  const found: Array<Findings> = []
+  for (const mode of module.modes) {
+    const inMemory = yield* trial({ ...encoder, ...(mode === undefined ? {} : { mode }) })
+    found.push(inMemory)
+    const [works] = inMemory.encoders
+    if (works === undefined) continue
+    if (module.hardware !== undefined) found.unshift(yield* trial({ ...works, pipeline: "device" }))
+    break
+  }
+  return together(found)
+})
+
+const tryCandidate = (module: BackendModule, listed: ReadonlySet<string>, candidate: Candidate) =>
+  Effect.map(
+    Effect.forEach(module.encoders, ({ codec, name }) => {
+      const { device, problem, vendor } = candidate
+      const encoder: Encoder = {
+        name,
+        codec,
+        backend: module.backend,
+        device,
+        ...(vendor === undefined ? {} : { vendor })
+      }
+      if (!listed.has(name)) return Effect.succeed(refusal(encoder, "this ffmpeg was built without it"))
+      return problem === undefined ? tryModes(module, encoder) : Effect.succeed(refusal(encoder, problem))
+    }),
+    together
+  )
+
+/** One trial after the other on a backend: many at once would run into the number of sessions that a driver allows. */
+const tryBackend = (module: BackendModule, listed: ReadonlySet<string>, machine: Machine) => {
+  const candidates = module.candidates(machine)
+  if (typeof candidates !== "string") {
+    return Effect.map(
+      Effect.forEach(candidates, (candidate) => tryCandidate(module, listed, candidate)),
+      together
+    )
+  }
+  const absent = module.encoders.filter(({ name }) => listed.has(name))
+  return Effect.succeed(
+    together(absent.map((encoder) => refusal({ ...encoder, backend: module.backend, device: null }, candidates)))
+  )
+}
+
+/** `root` is the folder that holds `dev` and `sys`. */
+export const detect = Effect.fn("Detection.detect")(function* (
+  root: string
+): Effect.fn.Return<Capabilities, TranscodeFailed, Subprocess> {
   const subprocess = yield* Subprocess
   const ask = (option: string) =>
     subprocess.run("ffmpeg", ["-hide_banner", option]).pipe(
@@ -30,32 +113,12 @@ export const detect: Effect.Effect<Capabilities, TranscodeFailed, Subprocess> = 
         unusable(error._tag === "SpawnFailed" ? `${error.message}. Install ffmpeg` : error.message)
       )
     )
-  const ffmpegVersion = versionOf(yield* ask("-version"))
-  const listed = listedEncoders(yield* ask("-encoders"))
-  const candidates = backends.flatMap((module) =>
-    module.encoders
-      .filter((encoder) => listed.has(encoder.name))
-      .map((encoder): Encoder => ({ ...encoder, backend: module.backend, device: null }))
-  )
-  const tried = yield* Effect.forEach(candidates, (encoder) =>
-    subprocess.run("ffmpeg", trialArguments({ encoder, grid: trialGrid })).pipe(
-      Effect.result,
-      Effect.map((result) => ({ encoder, result }))
-    )
-  )
-  return {
-    ffmpegVersion,
-    encoders: tried.filter(({ result }) => Result.isSuccess(result)).map(({ encoder }) => encoder),
-    refused: tried.flatMap(({ encoder, result }) =>
-      Result.isFailure(result)
-        ? [
-            {
-              encoder,
-              reason:
-                result.failure._tag === "ProcessFailed" ? lastWords(result.failure.stderrTail) : result.failure.message
-            }
-          ]
-        : []
-    )
-  }
+  const [version, encoders, machine] = yield* Effect.all([ask("-version"), ask("-encoders"), look(root)], {
+    concurrency: 3
+  })
+  const listed = listedEncoders(encoders)
+  const tried = yield* Effect.forEach(backends, (module) => tryBackend(module, listed, machine), {
+    concurrency: backends.length
+  })
+  return { ffmpegVersion: versionOf(version), ...together(tried) }
 })

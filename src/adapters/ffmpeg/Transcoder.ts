@@ -1,5 +1,5 @@
 /** Transcoder by one ffmpeg a task. */
-import { type Cause, Clock, Duration, Effect, Layer, Queue, Stream } from "effect"
+import { type Cause, Clock, Duration, Effect, Layer, Queue, Semaphore, Stream } from "effect"
 import { mkdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
@@ -10,24 +10,35 @@ import type { TranscodeEvent } from "../../domain/ports/Transcoder.ts"
 import { TranscodeFailed, Transcoder } from "../../domain/ports/Transcoder.ts"
 import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
 import { Subprocess } from "../process/Subprocess.ts"
-import { listName, posterArguments, transcodeArguments } from "./Arguments.ts"
-import { detect } from "./Detection.ts"
-import { failureReason, lastWords } from "./FailureReason.ts"
+import { environmentFor, listName, posterArguments, transcodeArguments } from "./Arguments.ts"
+import { detect, tryOut } from "./Detection.ts"
+import { cause, failureReason } from "./FailureReason.ts"
+import { passes } from "./Passes.ts"
 import { makeProgressReader } from "./ProgressLines.ts"
 
 const lookEvery = Duration.millis(200)
 
+const spawnFailed = (error: SpawnFailed) =>
+  new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })
+
 const toTranscodeFailed = (error: ProcessFailed | SpawnFailed): TranscodeFailed =>
   error._tag === "SpawnFailed"
-    ? new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })
+    ? spawnFailed(error)
     : new TranscodeFailed({
         reason: error.signal === null ? failureReason(error.stderrTail) : "crashed",
         problem:
-          error.signal === null
-            ? `ffmpeg failed: ${lastWords(error.stderrTail)}`
-            : `ffmpeg was killed by ${error.signal}`,
+          error.signal === null ? `ffmpeg failed: ${cause(error.stderrTail)}` : `ffmpeg was killed by ${error.signal}`,
         details: error.stderrTail
       })
+
+/**
+ * Drivers crash, hang, and say things that nobody has written down. On a device, what is neither the source's fault nor
+ * the disk's is taken for the device's: the next encoder will tell.
+ */
+const blameDevice = (error: TranscodeFailed, plan: TranscodePlan): TranscodeFailed =>
+  plan.encoder.backend !== "software" && (error.reason === "crashed" || error.reason === "stalled")
+    ? new TranscodeFailed({ reason: "device", problem: error.problem, details: error.details })
+    : error
 
 /** Files of a rendition that ffmpeg's list names and that were not seen before. A listed file never changes again. */
 const makeFolderWatch = (folder: string, rendition: RenditionName) => {
@@ -43,58 +54,94 @@ const makeFolderWatch = (folder: string, rendition: RenditionName) => {
   }
 }
 
-const make = (options: { readonly stallAfter: Duration.Duration }) =>
+export interface TranscoderOptions {
+  /** No frame for so long ends the attempt. */
+  readonly stallAfter: Duration.Duration
+  /** Sessions that NVIDIA's driver, or whoever shares the GPUs, grants this worker; null where there is no limit. */
+  readonly nvencSessions: number | null
+  /** The folder that holds `dev` and `sys`. */
+  readonly root?: string
+}
+
+interface TranscodeJob {
+  readonly plan: TranscodePlan
+  readonly source: string
+  readonly folder: string
+}
+
+type Events = Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
+
+const make = (options: TranscoderOptions) =>
   Effect.gen(function* () {
     const subprocess = yield* Subprocess
-    const capabilities = yield* detect
+    const capabilities = yield* detect(options.root ?? "/")
+    const sessions = yield* Semaphore.make(options.nvencSessions ?? 1)
+
+    /** One ffmpeg. `progress` makes of its frames those of the whole plan. */
+    const runPass = Effect.fnUntraced(function* (
+      job: TranscodeJob,
+      queue: Events,
+      progress: (frames: number) => number
+    ) {
+      const folderOf = (rendition: string) => join(job.folder, rendition)
+      const names = renditionNames(job.plan)
+      yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
+      const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
+      const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
+        Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
+      )
+
+      const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }), {
+        env: environmentFor(job.plan.encoder)
+      })
+      const read = makeProgressReader()
+      let frames = 0
+      let advancedAt = yield* Clock.monotonicTimeNanos
+      const follow = Stream.runForEach(
+        child.lines,
+        Effect.fnUntraced(function* (line) {
+          const block = read(line)
+          if (block === null) return
+          if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
+          frames = block.frames
+          yield* Queue.offer(queue, { _tag: "Advanced", ...block, frames: progress(block.frames) })
+        })
+      )
+      const watch = Effect.gen(function* () {
+        yield* Effect.sleep(lookEvery)
+        yield* look
+        const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
+        if (still > Duration.toMillis(options.stallAfter)) {
+          return yield* new TranscodeFailed({
+            reason: "stalled",
+            problem: `ffmpeg made no frame for ${Math.round(still / 1000)} s`,
+            details: yield* child.stderrTail
+          })
+        }
+      }).pipe(Effect.forever)
+
+      yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
+      yield* look
+    }, Effect.scoped)
 
     const run = Effect.fnUntraced(
-      function* (
-        job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string },
-        queue: Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
-      ) {
-        const folderOf = (rendition: string) => join(job.folder, rendition)
-        const names = renditionNames(job.plan)
-        yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
-        const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
-        const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
-          Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
-        )
-
-        const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }))
-        const read = makeProgressReader()
-        let frames = 0
-        let advancedAt = yield* Clock.monotonicTimeNanos
-        const follow = Stream.runForEach(
-          child.lines,
-          Effect.fnUntraced(function* (line) {
-            const block = read(line)
-            if (block === null) return
-            if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
-            frames = block.frames
-            yield* Queue.offer(queue, { _tag: "Advanced", ...block })
-          })
-        )
-        const watch = Effect.gen(function* () {
-          yield* Effect.sleep(lookEvery)
-          yield* look
-          const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
-          if (still > Duration.toMillis(options.stallAfter)) {
-            return yield* new TranscodeFailed({
-              reason: "stalled",
-              problem: `ffmpeg made no frame for ${Math.round(still / 1000)} s`,
-              details: yield* child.stderrTail
-            })
-          }
-        }).pipe(Effect.forever)
-
-        yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
-        yield* look
+      function* (job: TranscodeJob, queue: Events) {
+        const limited = job.plan.encoder.backend === "nvenc" ? options.nvencSessions : null
+        const parts = passes(job.plan, limited)
+        for (const [index, plan] of parts.entries()) {
+          const pass = runPass({ ...job, plan }, queue, (frames) =>
+            Math.floor((index * plan.frames + frames) / parts.length)
+          )
+          yield* limited === null ? pass : sessions.withPermits(plan.video.length)(pass)
+        }
       },
-      Effect.mapError((error) => (error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error)))
+      (effect, { plan }) =>
+        Effect.mapError(effect, (error) =>
+          blameDevice(error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error), plan)
+        )
     )
 
-    const transcode = (job: { readonly plan: TranscodePlan; readonly source: string; readonly folder: string }) =>
+    const transcode = (job: TranscodeJob) =>
       Stream.callback<TranscodeEvent, TranscodeFailed>((queue) =>
         run(job, queue).pipe(
           Effect.matchCauseEffect({
@@ -112,8 +159,13 @@ const make = (options: { readonly stallAfter: Duration.Duration }) =>
       yield* subprocess.run("ffmpeg", posterArguments(job.plan, { source: job.source, poster: job.path }))
     }, Effect.mapError(toTranscodeFailed))
 
-    return Transcoder.of({ capabilities, transcode, poster })
+    return Transcoder.of({
+      capabilities,
+      tryOut: (encoder) => Effect.provideService(tryOut(encoder), Subprocess, subprocess),
+      transcode,
+      poster
+    })
   })
 
-/** Fails at once, and says why, where there is no ffmpeg that works. `stallAfter`: no frame for so long ends the attempt. */
-export const layer = (options: { readonly stallAfter: Duration.Duration }) => Layer.effect(Transcoder, make(options))
+/** Fails at once, and says why, where there is no ffmpeg that works. */
+export const layer = (options: TranscoderOptions) => Layer.effect(Transcoder, make(options))

@@ -3,12 +3,13 @@
  * failure, interruption) stops the whole group and does not return before the child is reaped.
  */
 import { constants } from "node:fs"
-import { access, stat } from "node:fs/promises"
-import { delimiter, isAbsolute, join, resolve } from "node:path"
+import { access } from "node:fs/promises"
+import { isAbsolute, resolve } from "node:path"
 import { PassThrough, type Readable } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import { execa } from "execa"
+import { findOnPath } from "./programs.ts"
 import { commandText, makeTail } from "./text.ts"
 
 export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed", {
@@ -300,16 +301,8 @@ async function findProgram(file: string, options: StartOptions): Promise<string>
     await access(path, constants.X_OK)
     return path
   }
-  const path = options.env?.["PATH"] ?? process.env["PATH"] ?? ""
-  for (const folder of path.split(delimiter)) {
-    if (folder === "") continue
-    const candidate = join(folder, file)
-    const found = await access(candidate, constants.X_OK).then(
-      () => stat(candidate),
-      () => undefined
-    )
-    if (found?.isFile() === true) return candidate
-  }
+  const found = await findOnPath(file, options.env?.["PATH"])
+  if (found !== undefined) return found
   throw Object.assign(new Error("not found on PATH"), { code: "ENOENT", onPath: true })
 }
 

@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { mkdir, rm } from "node:fs/promises"
+import { mkdir, rm, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import type { LeaseId } from "../../domain/ids.ts"
@@ -11,15 +11,42 @@ import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { posterName } from "../../domain/media/Segment.ts"
 import { Workspace, WorkspaceError } from "../../domain/ports/Workspace.ts"
 
+const fullCodes = new Set(["ENOSPC", "EDQUOT"])
+
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({
     try: work,
-    catch: (cause) =>
-      new WorkspaceError({ problem: `${path}: ${cause instanceof Error ? cause.message : String(cause)}` })
+    catch: (cause) => {
+      const full = cause instanceof Error && "code" in cause && fullCodes.has(String(cause.code))
+      return new WorkspaceError({
+        ...(full ? { reason: "full" } : {}),
+        problem: `${path}: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+    }
   })
 
-const make = (root: string) => {
-  const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string) {
+/** An encoder on a fast machine writes some tens of megabytes in this time. */
+const lookEvery = "2 seconds"
+
+const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
+
+const make = ({ keepFree, root }: WorkspaceOptions) => {
+  /** ffmpeg ends with exit code 0 and empty segments when the disk is full, so that it must never be. */
+  const assertRoom = Effect.fnUntraced(function* (bytes: number) {
+    const { bavail, bsize } = yield* attempt(root, () => statfs(root))
+    const free = bavail * bsize
+    if (free >= bytes + keepFree) return
+    const wanted = bytes === 0 ? "" : `${megabytes(bytes)} for the source and `
+    return yield* new WorkspaceError({
+      reason: "full",
+      problem: `The disk of ${root} has ${megabytes(free)} left, and ${wanted}${megabytes(keepFree)} to spare are wanted: give VLOG_WORKER_WORK_DIR a larger disk, or set VLOG_WORKER_MIN_FREE_SPACE lower`
+    })
+  })
+
+  const guard = assertRoom(0).pipe(Effect.delay(lookEvery), Effect.forever)
+
+  const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string, bytes: number) {
+    yield* assertRoom(bytes)
     const folder = join(root, lease)
     yield* Effect.acquireRelease(
       attempt(folder, () => mkdir(join(folder, "output"), { recursive: true })),
@@ -45,15 +72,23 @@ const make = (root: string) => {
       }
     })
 
-  return Workspace.of({ open, digest, remove: (path) => attempt(path, () => rm(path, { force: true })) })
+  const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
+
+  return Workspace.of({ open, guard, digest, remove })
+}
+
+export interface WorkspaceOptions {
+  readonly root: string
+  /** Bytes that stay free, for the segments that are on their way. */
+  readonly keepFree: number
 }
 
 /** The folder is made, and whether it can be written is known, before any task is claimed. */
-export const layer = (options: { readonly root: string }) =>
+export const layer = (options: WorkspaceOptions) =>
   Layer.effect(
     Workspace,
     Effect.as(
       attempt(options.root, () => mkdir(options.root, { recursive: true })),
-      make(options.root)
+      make(options)
     )
   )

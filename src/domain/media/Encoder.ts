@@ -2,14 +2,35 @@
 import { Schema } from "effect"
 import { VideoCodec } from "./Codec.ts"
 
-export const Backend = Schema.Literals(["software", "nvenc", "vaapi", "qsv"])
+/** `software`, `nvenc`, `vaapi`, `qsv`, and whatever else this worker's adapter knows. */
+const Backend = Schema.String
 export type Backend = typeof Backend.Type
+
+const Vendor = Schema.Literals(["nvidia", "intel", "amd"])
+export type Vendor = typeof Vendor.Type
 
 /** `name` is ffmpeg's (`h264_nvenc`), `device` what the backend calls the device (`/dev/dri/renderD128`, a GPU's number). */
 export const Encoder = Schema.Struct({
   name: Schema.String,
   codec: VideoCodec,
   backend: Backend,
-  device: Schema.NullOr(Schema.String)
+  device: Schema.NullOr(Schema.String),
+  /** Who made the device, where that is known. */
+  vendor: Schema.optionalKey(Vendor),
+  /** Which of its backend's ways of rate control; the best of them where nothing is said. */
+  mode: Schema.optionalKey(Schema.String),
+  /** Pictures are decoded and scaled on the device as well. Where nothing is said, the processor does both. */
+  pipeline: Schema.optionalKey(Schema.Literal("device"))
 })
 export interface Encoder extends Schema.Schema.Type<typeof Encoder> {}
+
+/** For people, and as a key: no two encoders of a machine have the same description. */
+export const describe = (encoder: Encoder): string => {
+  const ways = [encoder.mode, encoder.pipeline === undefined ? undefined : "decoding and scaling there"]
+  const said = ways.filter((way) => way !== undefined).join(", ")
+  return [
+    encoder.name,
+    ...(encoder.device === null ? [] : [`on ${encoder.device}`]),
+    ...(said === "" ? [] : [`(${said})`])
+  ].join(" ")
+}

@@ -1,29 +1,55 @@
 /** Which encoder a job gets: a pure function of what is wanted, what works here, and what the operator allows. */
 import type { Capabilities } from "../workers/Capabilities.ts"
 import type { VideoCodec } from "./Codec.ts"
-import type { Backend, Encoder } from "./Encoder.ts"
+import type { Backend, Encoder, Vendor } from "./Encoder.ts"
 
 export interface EncoderPolicy {
-  /** Backends that may be used, best first. */
+  /** Backends that may be used, best first. `*` stands for all that are not named. */
   readonly backends: ReadonlyArray<Backend>
+  /** The only maker whose devices may be used. The processor always may, where the backends name it. */
+  readonly vendor?: Vendor
 }
 
 /** Hardware first: it leaves the processor to the rest of the machine. */
-export const anyBackend: EncoderPolicy = { backends: ["nvenc", "qsv", "vaapi", "software"] }
+export const anyBackend: EncoderPolicy = { backends: ["nvenc", "qsv", "vaapi", "*", "software"] }
+
+/** What an operator says with one word. The processor is always last, because a slow video is better than none. */
+export const policies = {
+  auto: anyBackend,
+  nvidia: { backends: ["nvenc", "software"], vendor: "nvidia" },
+  intel: { backends: ["qsv", "vaapi", "software"], vendor: "intel" },
+  amd: { backends: ["vaapi", "software"], vendor: "amd" },
+  none: { backends: ["software"] }
+} satisfies Readonly<Record<string, EncoderPolicy>>
+
+const allows = (policy: EncoderPolicy, encoder: Encoder): boolean =>
+  policy.vendor === undefined || encoder.backend === "software" || encoder.vendor === policy.vendor
+
+const order = (policy: EncoderPolicy, encoders: ReadonlyArray<Encoder>): ReadonlyArray<Backend> => {
+  const found = new Set(encoders.map(({ backend }) => backend))
+  const others = [...found].filter((backend) => !policy.backends.includes(backend))
+  return policy.backends.flatMap((backend) => (backend === "*" ? others : [backend]))
+}
+
+const scalesThere = (encoder: Encoder) => (encoder.pipeline === "device" ? 0 : 1)
 
 /**
  * The encoders to try, best first: the wanted codec on each allowed backend, then H.264 on each, because a video that
- * plays in an older codec is better than none. Empty when nothing here can encode.
+ * plays in an older codec is better than none. On one backend, those that decode and scale as well come first, and of
+ * equal ones the device with the least `load`. Empty when nothing here can encode.
  */
 export const encoderChain = (
   wanted: VideoCodec,
   capabilities: Capabilities,
-  policy: EncoderPolicy
+  policy: EncoderPolicy,
+  load: (encoder: Encoder) => number = () => 0
 ): ReadonlyArray<Encoder> => {
   const codecs: ReadonlyArray<VideoCodec> = wanted === "h264" ? ["h264"] : [wanted, "h264"]
   return codecs.flatMap((codec) =>
-    policy.backends.flatMap((backend) =>
-      capabilities.encoders.filter((encoder) => encoder.codec === codec && encoder.backend === backend)
+    order(policy, capabilities.encoders).flatMap((backend) =>
+      capabilities.encoders
+        .filter((encoder) => encoder.codec === codec && encoder.backend === backend && allows(policy, encoder))
+        .toSorted((a, b) => scalesThere(a) - scalesThere(b) || load(a) - load(b))
     )
   )
 }

@@ -6,7 +6,7 @@ import * as Rate from "./FrameRate.ts"
 import { audioLadder, videoLadder } from "./Ladder.ts"
 import { AudioRendition, VideoRendition } from "./Rendition.ts"
 import * as SegmentGrid from "./SegmentGrid.ts"
-import type { Source } from "./Source.ts"
+import type { Source, VideoStream } from "./Source.ts"
 import { DynamicRange, displaySize } from "./Source.ts"
 
 /** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, 8 bit, standard range. */
@@ -15,7 +15,9 @@ const Normalisation = Schema.Struct({
   toneMapFrom: DynamicRange,
   fullRange: Schema.Boolean,
   /** Seconds for which the last picture is held, where the sound goes on after it. */
-  holdLastPicture: Schema.Finite
+  holdLastPicture: Schema.Finite,
+  /** Nothing but scaling is needed, so that a device may decode into its own memory and keep the pictures there. */
+  scalingOnly: Schema.Boolean
 })
 
 export const TranscodePlan = Schema.Struct({
@@ -32,6 +34,17 @@ export const TranscodePlan = Schema.Struct({
   audio: Schema.Array(AudioRendition)
 })
 export interface TranscodePlan extends Schema.Schema.Type<typeof TranscodePlan> {}
+
+/** What every device decodes to: others may come out in a format that its scaler does not take. */
+const commonFormats = new Set(["yuv420p", "yuv420p10le"])
+
+const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
+  commonFormats.has(video.pixelFormat) &&
+  video.rotation === 0 &&
+  video.fieldOrder !== "interlaced" &&
+  video.dynamicRange === "sdr" &&
+  !video.fullRange &&
+  hold === 0
 
 /** Sound that outlasts the pictures by less than this is let go: codecs pad their last block. */
 const inaudibleTail = 0.5
@@ -61,7 +74,8 @@ export const wholeSource = (source: Source, options: { readonly encoder: Encoder
       deinterlace: video.fieldOrder === "interlaced",
       toneMapFrom: video.dynamicRange,
       fullRange: video.fullRange,
-      holdLastPicture: hold
+      holdLastPicture: hold,
+      scalingOnly: needsOnlyScaling(video, hold)
     },
     encoder: options.encoder,
     video: videoLadder({ ...displaySize(video), frameRate, codec: options.encoder.codec satisfies VideoCodec }),

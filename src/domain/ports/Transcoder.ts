@@ -1,6 +1,7 @@
 /** Turns a source into the segments of a plan. */
 import type { Effect, Stream } from "effect"
 import { Context, Schema } from "effect"
+import type { Encoder } from "../media/Encoder.ts"
 import type { RenditionName } from "../media/Rendition.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
@@ -31,6 +32,8 @@ export class Transcoder extends Context.Service<
   {
     /** Found out by trying, once. */
     readonly capabilities: Capabilities
+    /** Makes a few frames with one of the encoders, as at the start. */
+    tryOut(encoder: Encoder): Effect.Effect<void, TranscodeFailed>
     /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
     transcode(job: {
       readonly plan: TranscodePlan

@@ -5,7 +5,11 @@ import type { LeaseId } from "../ids.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { RenditionName } from "../media/Rendition.ts"
 
-export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", { problem: Schema.String }) {
+export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", {
+  /** `full`: there is too little room, here and now. Nothing where it is anything else. */
+  reason: Schema.optionalKey(Schema.Literal("full")),
+  problem: Schema.String
+}) {
   override get message() {
     return this.problem
   }
@@ -20,13 +24,19 @@ export interface TaskFolder {
 export class Workspace extends Context.Service<
   Workspace,
   {
-    /** An empty folder for an attempt, removed with the scope. `extension` is the source's, with its dot. */
-    open(lease: LeaseId, extension: string): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
+    /**
+     * An empty folder for an attempt, removed with the scope. `extension` is the source's, with its dot. Fails where
+     * there is no room for the source's `bytes`.
+     */
+    open(lease: LeaseId, extension: string, bytes: number): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
+    /** Never succeeds. Fails when the disk gets so full that what is written to it may be lost. */
+    readonly guard: Effect.Effect<never, WorkspaceError>
     digest(file: {
       readonly rendition: RenditionName
       readonly name: string
       readonly path: string
     }): Effect.Effect<FileDigest, WorkspaceError>
+    /** Of a file, or of a folder with all that is in it. */
     remove(path: string): Effect.Effect<void, WorkspaceError>
   }
 >()("vlog/domain/ports/Workspace") {}

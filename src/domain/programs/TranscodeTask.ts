@@ -1,11 +1,12 @@
 /** One attempt of a worker at one task, from the download to the published output. */
-import { Effect, Ref, Result, Stream } from "effect"
+import { Effect, Metric, Ref, Result, Stream } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
 import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
 import { percentOf } from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
+import type { Encoder } from "../media/Encoder.ts"
+import { describe } from "../media/Encoder.ts"
 import type { EncoderPolicy } from "../media/EncoderSelection.ts"
-import { encoderChain } from "../media/EncoderSelection.ts"
 import * as FrameRate from "../media/FrameRate.ts"
 import type { Presentation } from "../media/Presentation.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
@@ -22,6 +23,8 @@ import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { type TaskFolder, Workspace } from "../ports/Workspace.ts"
 import type { SourceFacts } from "../videos/Video.ts"
+import { Encoders } from "../workers/Encoders.ts"
+import { bytesUploaded, framesEncoded } from "../workers/Metrics.ts"
 
 /** What the attempt has to tell, read by the lease's renewal. */
 export interface AttemptReport {
@@ -47,7 +50,7 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   const at = (step: Step, percent: number) =>
     Ref.update(report, ({ facts, progress }) => ({ facts, progress: { ...progress, step, percent } }))
 
-  const folder = yield* workspace.open(task.leaseId, task.source.extension)
+  const folder = yield* workspace.open(task.leaseId, task.source.extension, task.source.bytes)
   yield* at("download", 0)
   yield* api.download(task, folder.source)
 
@@ -56,48 +59,101 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   const rejected = objection(source)
   if (rejected !== null) return yield* rejected
 
-  const [encoder] = encoderChain(options.codec, transcoder.capabilities, options.policy)
-  if (encoder === undefined) {
-    return yield* new TranscodeFailed({ reason: "device", problem: "No encoder works on this machine", details: "" })
-  }
-  const plan = wholeSource(source, { encoder })
-  const facts = factsOf(source, plan)
-  yield* Ref.update(report, ({ progress }) => ({ facts, progress }))
-  yield* Effect.logInfo("planned", {
-    frames: plan.frames,
-    frameRate: FrameRate.format(plan.grid.frameRate),
-    encoder: encoder.name,
-    renditions: renditionNames(plan)
-  })
-
+  const sent = yield* Ref.make(0)
   const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
     const facts = yield* inspector
       .inspect({ name: file.name, path: file.path })
       .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
     const digest = yield* workspace.digest(file)
+    yield* Ref.update(sent, (count) => count + 1)
     yield* api.upload(task, digest, file.path)
+    yield* Metric.update(bytesUploaded, digest.bytes)
     yield* workspace.remove(file.path)
     return { ...digest, facts } satisfies RegisteredFile
   })
 
-  yield* at("thumbnail", 8)
-  const poster = yield* makePoster(plan, folder)
+  const encode = Effect.fn("encode")(function* (encoder: Encoder, turn: number) {
+    const plan = wholeSource(source, { encoder })
+    const facts = factsOf(source, plan)
+    const output = `${folder.output}/${turn}`
+    let counted = 0
+    yield* Ref.set(sent, 0)
+    yield* Effect.annotateCurrentSpan("encoder", describe(encoder))
+    yield* Ref.update(report, ({ progress }) => ({ facts, progress }))
+    yield* Effect.logInfo("planned", {
+      frames: plan.frames,
+      frameRate: FrameRate.format(plan.grid.frameRate),
+      encoder: describe(encoder),
+      renditions: renditionNames(plan)
+    })
 
-  yield* at("transcode", 10)
-  const files = yield* transcoder.transcode({ plan, source: folder.source, folder: folder.output }).pipe(
-    Stream.tap((event) => (event._tag === "Advanced" ? Ref.update(report, advanced(plan, event)) : Effect.void)),
-    Stream.filter((event) => event._tag === "FileReady"),
-    Stream.prepend([poster]),
-    Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
-    Stream.runCollect
-  )
+    yield* at("thumbnail", 8)
+    const poster = yield* makePoster(plan, folder)
+
+    yield* at("transcode", 10)
+    const files = yield* transcoder.transcode({ plan, source: folder.source, folder: output }).pipe(
+      Stream.tap((event) => {
+        if (event._tag !== "Advanced") return Effect.void
+        const more = Math.max(0, event.frames - counted)
+        counted += more
+        return Effect.andThen(Metric.update(framesEncoded, more), Ref.update(report, advanced(plan, event)))
+      }),
+      Stream.filter((event) => event._tag === "FileReady"),
+      Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
+      Stream.runCollect,
+      Effect.raceFirst(workspace.guard),
+      Effect.tapError(() => Effect.ignore(workspace.remove(output)))
+    )
+    return { plan, facts, files: [...files, yield* send(poster)] }
+  })
+
+  const encoders = yield* Encoders
+  const chain = yield* encoders.chain(options.codec, options.policy)
+  const { facts, files, plan } = yield* firstThatWorks(chain, Ref.get(sent), encode)
 
   yield* at("finalize", 98)
-  const presentation = yield* Effect.fromResult(judge(plan, files))
+  const presentation = yield* Effect.fromResult(judge(plan, files)).pipe(
+    // Whatever a driver says, one whose output is wrong is not asked again.
+    Effect.tapError((error) =>
+      plan.encoder.backend === "software" ? Effect.void : encoders.refuse(plan.encoder, error.message)
+    )
+  )
   yield* api.complete(task, { facts, files, presentation })
   yield* Ref.update(report, finished(plan))
-  yield* Effect.logInfo("completed", { files: files.length })
+  yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)
+
+const failedDevice = (error: { readonly _tag: string }): error is TranscodeFailed =>
+  error._tag === "TranscodeFailed" && (error as TranscodeFailed).reason === "device"
+
+/**
+ * Goes down the chain while devices fail. All segments of an attempt come from one encoder, and what was registered
+ * stays as it is: once something was sent, another encoder needs another attempt.
+ */
+const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
+  chain: ReadonlyArray<Encoder>,
+  sent: Effect.Effect<number>,
+  encode: (encoder: Encoder, turn: number) => Effect.Effect<A, E, R>
+) {
+  const encoders = yield* Encoders
+  let problem = "No encoder works on this machine"
+  let details = ""
+  for (const [turn, encoder] of chain.entries()) {
+    const tried = yield* Effect.result(encoders.using(encoder, encode(encoder, turn)))
+    if (Result.isSuccess(tried)) return tried.success
+    const error = tried.failure
+    if (encoder.backend === "software" || !failedDevice(error)) return yield* Effect.fail(error)
+    yield* encoders.refuse(encoder, error.problem)
+    problem = `${describe(encoder)} failed: ${error.problem}`
+    details = error.details
+    if ((yield* sent) > 0) {
+      problem = `${problem}. The next attempt uses another encoder, because what was uploaded is this one's`
+      break
+    }
+    yield* Effect.logWarning("encoder failed, trying the next", { encoder: describe(encoder), problem: error.problem })
+  }
+  return yield* new TranscodeFailed({ reason: "device", problem, details })
+})
 
 const makePoster = Effect.fnUntraced(function* (plan: TranscodePlan, folder: TaskFolder) {
   const transcoder = yield* Transcoder

@@ -1,17 +1,32 @@
 /** The life of a worker: introduce itself, then claim one task after the other until told to stop. */
-import { Cause, Duration, Effect, Exit, Option, Ref, Schedule, SubscriptionRef } from "effect"
+import {
+  Cause,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  Metric,
+  Option,
+  Ref,
+  Schedule,
+  SubscriptionRef
+} from "effect"
 import type { OutputIncomplete } from "../jobs/Completion.ts"
 import * as Progress from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
+import { describe } from "../media/Encoder.ts"
 import type { EncoderPolicy } from "../media/EncoderSelection.ts"
 import type { SourceRejected } from "../media/Source.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import type { ProbeUnavailable } from "../ports/MediaProbe.ts"
 import type { TranscodeFailed } from "../ports/Transcoder.ts"
-import { Transcoder } from "../ports/Transcoder.ts"
 import type { ApiError } from "../ports/WorkerApi.ts"
-import { WorkerApi } from "../ports/WorkerApi.ts"
+import { ApiUnavailable, WorkerApi } from "../ports/WorkerApi.ts"
 import type { WorkspaceError } from "../ports/Workspace.ts"
+import { Encoders } from "../workers/Encoders.ts"
+import { type Outcome, taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { keepLease } from "./KeepLease.ts"
 import { type AttemptReport, transcodeTask } from "./TranscodeTask.ts"
@@ -22,13 +37,34 @@ export interface WorkSettings {
   readonly pollEvery: Duration.Duration
   readonly heartbeatEvery: Duration.Duration
   readonly reportEvery: Duration.Duration
+  /** How long the task in hand may go on after this worker was told to stop. */
+  readonly drainFor: Duration.Duration
+  /** Completes when there is no time even for that. */
+  readonly hurry: Effect.Effect<void>
 }
+
+/** A GPU that fell off its bus, or whose sessions were taken, may come back. */
+const recheckEvery = "5 minutes"
 
 type AttemptError = SourceRejected | ProbeUnavailable | TranscodeFailed | OutputIncomplete | WorkspaceError | ApiError
 
 /** A source that cannot be decoded fails for good; everything else may go better the next time or elsewhere. */
 const worthRetrying = (error: AttemptError): boolean =>
   !(error._tag === "SourceRejected" || (error._tag === "TranscodeFailed" && error.reason === "source"))
+
+const outcomeOf = (exit: Exit.Exit<void, AttemptError>): Outcome => {
+  if (Exit.isSuccess(exit)) return "done"
+  if (Cause.hasInterruptsOnly(exit.cause)) return "released"
+  const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  if (error?._tag === "LeaseLost") return "lost"
+  return error?._tag === "ApiUnavailable" ? "released" : "failed"
+}
+
+const measured = Effect.fnUntraced(function* (began: bigint, exit: Exit.Exit<void, AttemptError>) {
+  const seconds = Number((yield* Clock.monotonicTimeNanos) - began) / 1e9
+  yield* Metric.update(taskSeconds, seconds)
+  yield* Metric.update(taskEnded(outcomeOf(exit)), 1)
+})
 
 /** Tells the API how an attempt ended. Not being able to tell is no new failure: the lease runs out by itself. */
 const report = Effect.fnUntraced(
@@ -69,6 +105,7 @@ const attempt = Effect.fn("attempt")(
   function* (claimed: { readonly task: ClaimedTask; readonly leaseSeconds: number }, settings: WorkSettings) {
     const { leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+    const began = yield* Clock.monotonicTimeNanos
     yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
     yield* Effect.uninterruptibleMask((restore) =>
       Effect.raceFirst(
@@ -82,6 +119,7 @@ const attempt = Effect.fn("attempt")(
       ).pipe(
         restore,
         Effect.exit,
+        Effect.tap((exit) => measured(began, exit)),
         Effect.flatMap((exit) => report(task, exit))
       )
     )
@@ -96,36 +134,65 @@ const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     () => WorkerState.update(({ tasks }) => ({ tasks: tasks - 1 }))
   )
 
-/** Claims for ever. An API that is away is asked again at the same pace, and said so once. */
-const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings) {
+/** A question that is not answered for so long is as good as not asked. */
+const claimPatience = "30 seconds"
+
+/**
+ * Claims for ever. An API that is away is asked again at the same pace, and said so once. Between the answer and the
+ * start of the attempt nothing may come: a task that was granted and forgotten waits for its lease to run out.
+ */
+const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet) {
   const api = yield* WorkerApi
   const pause = Effect.delay(Effect.void, settings.pollEvery)
   let reachable = true
+
+  const claim = api.claim.pipe(
+    Effect.timeoutOrElse({
+      duration: claimPatience,
+      orElse: () => new ApiUnavailable({ problem: `The Worker API does not answer within ${claimPatience}` })
+    }),
+    Effect.tap(() => {
+      reachable = true
+      return Effect.void
+    }),
+    Effect.catch((error) => {
+      const first = reachable
+      reachable = false
+      return Effect.as(
+        first ? Effect.logWarning("cannot claim, trying again", { problem: error.message }) : Effect.void,
+        Option.none()
+      )
+    })
+  )
+
+  const start = Effect.gen(function* () {
+    const claimed = yield* claim
+    return Option.isNone(claimed) ? null : yield* FiberSet.run(attempts, counted(attempt(claimed.value, settings)))
+  })
+
   while (true) {
-    const claimed = yield* api.claim.pipe(
-      Effect.tap(() => {
-        reachable = true
-        return Effect.void
-      }),
-      Effect.catch((error) => {
-        const first = reachable
-        reachable = false
-        return Effect.as(
-          first ? Effect.logWarning("cannot claim, trying again", { problem: error.message }) : Effect.void,
-          Option.none()
-        )
-      })
-    )
-    if (Option.isNone(claimed)) yield* pause
-    else yield* counted(attempt(claimed.value, settings))
+    const started = yield* Effect.uninterruptible(start)
+    yield* started === null ? pause : Fiber.await(started)
   }
+})
+
+/**
+ * Takes no more tasks, and gives the one in hand its time: what is given back starts from the beginning elsewhere, so
+ * that minutes here may save hours. Then, or in a hurry, the attempts are interrupted, which gives their tasks back.
+ */
+const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet) {
+  yield* WorkerState.update(() => ({ phase: "draining" }))
+  const tasks = yield* FiberSet.size(attempts)
+  if (tasks === 0) return
+  yield* Effect.logInfo("draining", { tasks, seconds: Duration.toSeconds(settings.drainFor) })
+  yield* FiberSet.awaitEmpty(attempts).pipe(Effect.raceFirst(settings.hurry), Effect.timeoutOption(settings.drainFor))
 })
 
 const beat = Effect.gen(function* () {
   const api = yield* WorkerApi
-  const transcoder = yield* Transcoder
+  const { capabilities } = yield* Encoders
   const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
-  const answer = yield* api.heartbeat({ status: tasks > 0 ? "busy" : "idle", capabilities: transcoder.capabilities })
+  const answer = yield* api.heartbeat({ status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities })
   yield* WorkerState.update(() => ({ connected: true }))
   return answer
 })
@@ -155,10 +222,43 @@ const introduce = beat.pipe(
   })
 )
 
+const rechecks = Effect.gen(function* () {
+  const { recheck } = yield* Encoders
+  return yield* recheck.pipe(Effect.delay(recheckEvery), Effect.forever)
+})
+
+/** Says what was found out at the start, and warns where it is not what the operator asked for. */
+const announce = Effect.fnUntraced(function* (settings: WorkSettings) {
+  const encoders = yield* Encoders
+  const { encoders: working, refused } = yield* encoders.capabilities
+  const [first] = yield* encoders.chain(settings.codec, settings.policy)
+  const reasons = refused.map(({ encoder, reason }) => `${describe(encoder)}: ${reason}`)
+  yield* Effect.logInfo("ready", {
+    encoders: working.map(describe),
+    chosen: first === undefined ? null : describe(first)
+  })
+  const wantsHardware = settings.policy.backends[0] !== "software"
+  if (settings.policy.vendor !== undefined && (first === undefined || first.backend === "software")) {
+    yield* Effect.logWarning("no device of the wanted kind encodes here, the processor does", { refused: reasons })
+  } else if (wantsHardware) {
+    yield* Effect.logDebug("refused encoders", { refused: reasons })
+  }
+  if (first !== undefined && first.codec !== settings.codec) {
+    yield* Effect.logWarning("the wanted codec cannot be encoded here", {
+      wanted: settings.codec,
+      instead: first.codec
+    })
+  }
+})
+
 export const work = Effect.fn("work")(function* (settings: WorkSettings) {
+  yield* touchMetrics
   yield* introduce
   yield* WorkerState.update(() => ({ phase: "working" }))
-  yield* Effect.logInfo("ready")
+  yield* announce(settings)
   yield* Effect.forkScoped(heartbeats(settings))
-  return yield* claimLoop(settings)
+  yield* Effect.forkScoped(rechecks)
+  const attempts = yield* FiberSet.make()
+  yield* Effect.addFinalizer(() => drain(settings, attempts))
+  return yield* claimLoop(settings, attempts)
 })

@@ -4,7 +4,7 @@ import { Encoder } from "../media/Encoder.ts"
 
 /** A trial encode that failed, with the reason that ffmpeg gave. */
 const RefusedEncoder = Schema.Struct({ encoder: Encoder, reason: Schema.String })
-interface RefusedEncoder extends Schema.Schema.Type<typeof RefusedEncoder> {}
+export interface RefusedEncoder extends Schema.Schema.Type<typeof RefusedEncoder> {}
 
 export const Capabilities = Schema.Struct({
   ffmpegVersion: Schema.String,

@@ -1,19 +1,11 @@
 /** What the environment says to a worker. */
-import { Config, Duration, Effect, Schema } from "effect"
+import { ByteSize, Config, Duration, Effect, Option, Schema } from "effect"
 import { defaultLeaseSeconds, LeaseSeconds } from "../../domain/jobs/Lease.ts"
 import { VideoCodec } from "../../domain/media/Codec.ts"
-import { anyBackend, type EncoderPolicy } from "../../domain/media/EncoderSelection.ts"
+import { type EncoderPolicy, policies } from "../../domain/media/EncoderSelection.ts"
 import { readAll } from "./readAll.ts"
 
 const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
-
-const policies: Readonly<Record<typeof Hwaccel.Type, EncoderPolicy>> = {
-  auto: anyBackend,
-  nvidia: { backends: ["nvenc", "software"] },
-  intel: { backends: ["qsv", "vaapi", "software"] },
-  amd: { backends: ["vaapi", "software"] },
-  none: { backends: ["software"] }
-}
 
 /** Without a slash at its end: paths are appended. */
 const Address = Schema.URLFromString.pipe(
@@ -27,11 +19,24 @@ const Address = Schema.URLFromString.pipe(
 const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 
 /** Plain numbers of seconds, as the compatible protocol's variables have them. */
-const seconds = (name: string, otherwise: number) =>
-  Config.schema(Schema.FiniteFromString.pipe(Schema.check(Schema.isGreaterThan(0))), name).pipe(
-    Config.withDefault(otherwise),
-    Config.map(Duration.seconds)
+const seconds = (name: string, otherwise: number, least: "some" | "none" = "some") =>
+  Config.schema(
+    Schema.FiniteFromString.pipe(
+      Schema.check(least === "some" ? Schema.isGreaterThan(0) : Schema.isGreaterThanOrEqualTo(0))
+    ),
+    name
+  ).pipe(Config.withDefault(otherwise), Config.map(Duration.seconds))
+
+/** A port, or null where nobody is to ask: "off", or 0, which would be a port that nobody knows. */
+const HealthPort = Schema.String.pipe(
+  Schema.check(
+    Schema.makeFilter(
+      (text) => text === "off" || (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) || 'Expected a port, or "off"'
+    )
   )
+)
+
+const Sessions = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
 
 export const workerSettings = Effect.map(
   readAll({
@@ -47,7 +52,21 @@ export const workerSettings = Effect.map(
     pollEvery: seconds("VLOG_WORKER_POLL_INTERVAL", 10),
     heartbeatEvery: seconds("VLOG_WORKER_HEARTBEAT_INTERVAL", 30),
     reportEvery: seconds("VLOG_WORKER_PROGRESS_INTERVAL", 5),
-    stallAfter: seconds("VLOG_FFMPEG_STALL_TIMEOUT", 120)
+    stallAfter: seconds("VLOG_FFMPEG_STALL_TIMEOUT", 120),
+    // Less than the half minute that Kubernetes waits unless told otherwise.
+    drainFor: seconds("VLOG_WORKER_DRAIN_SECONDS", 20, "none"),
+    minFree: Config.ByteSize("VLOG_WORKER_MIN_FREE_SPACE").pipe(
+      Config.withDefault(ByteSize.fromInputUnsafe("512 MiB"))
+    ),
+    nvencSessions: Config.schema(Sessions, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),
+    healthPort: Config.schema(HealthPort, "VLOG_WORKER_HEALTH_PORT").pipe(Config.withDefault("8080"))
   }),
-  ({ address, hwaccel, ...rest }) => ({ ...rest, address: address.href.replace(/\/+$/, ""), policy: policies[hwaccel] })
+  ({ address, healthPort, hwaccel, minFree, nvencSessions, ...rest }) => ({
+    ...rest,
+    address: address.href.replace(/\/+$/, ""),
+    healthPort: healthPort === "off" || Number(healthPort) === 0 ? null : Number(healthPort),
+    keepFree: Number(minFree),
+    nvencSessions: Option.getOrNull(nvencSessions),
+    policy: policies[hwaccel] as EncoderPolicy
+  })
 )

@@ -14,6 +14,7 @@ import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { Workspace } from "../../../src/domain/ports/Workspace.ts"
 import { Slug } from "../../../src/domain/videos/Slug.ts"
+import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { jobId, leaseId, sha256, taskId, videoId } from "./ids.ts"
 import { source } from "./sources.ts"
@@ -91,7 +92,9 @@ export interface Call {
 }
 
 export interface FakeWorker {
-  readonly layer: Layer.Layer<WorkerApi | Workspace | MediaProbe | Transcoder | SegmentInspector | WorkerState>
+  readonly layer: Layer.Layer<
+    WorkerApi | Workspace | MediaProbe | Transcoder | Encoders | SegmentInspector | WorkerState
+  >
   /** What the API was told, in order. */
   readonly calls: Array<Call>
   /** What became of the folder and of the encoder. */
@@ -176,20 +179,26 @@ export const makeWorker = (
         digest:
           options.digest ??
           (({ name, rendition }) => Effect.sync(() => ({ rendition, name, bytes: 1000, sha256: sha256(++digests) }))),
+        guard: Effect.never,
         remove: () => Effect.void
       })
     ),
     Layer.succeed(MediaProbe, MediaProbe.of({ probe: options.probe ?? (() => Effect.succeed(source())) })),
-    Layer.succeed(
-      Transcoder,
-      Transcoder.of({
-        capabilities: { ffmpegVersion: "7.1", encoders: options.encoders ?? [software], refused: [] },
-        transcode: options.transcode ?? transcode,
-        poster: ({ path }) =>
-          Effect.sync(() => {
-            facts.set(path, { _tag: "Attachment" })
+    Encoders.layer.pipe(
+      Layer.provideMerge(
+        Layer.succeed(
+          Transcoder,
+          Transcoder.of({
+            capabilities: { ffmpegVersion: "7.1", encoders: options.encoders ?? [software], refused: [] },
+            tryOut: () => Effect.void,
+            transcode: options.transcode ?? transcode,
+            poster: ({ path }) =>
+              Effect.sync(() => {
+                facts.set(path, { _tag: "Attachment" })
+              })
           })
-      })
+        )
+      )
     ),
     Layer.succeed(
       SegmentInspector,

@@ -1,7 +1,7 @@
 /** Encoders that run on the processor. */
 import type { VideoCodec } from "../../../domain/media/Codec.ts"
 import type { SegmentGrid } from "../../../domain/media/SegmentGrid.ts"
-import { type BackendModule, cappedBy, forcedKeyframes } from "./Backend.ts"
+import { type BackendModule, cappedBy, forcedKeyframes, hvc1 } from "./Backend.ts"
 
 /**
  * `faster` costs 0.66 of `medium`'s processor time for 9 % more bits, the best trade of x264's presets. Scene cuts stay
@@ -22,14 +22,13 @@ const h264 = (maxBitrate: number, grid: SegmentGrid) => [
   ...forcedKeyframes(grid)
 ]
 
-/** Players of HLS want the `hvc1` sample entry; open groups of pictures would break switching. */
+/** Open groups of pictures would break switching. */
 const hevc = (maxBitrate: number, grid: SegmentGrid) => [
   "-preset",
   "superfast",
   "-pix_fmt",
   "yuv420p",
-  "-tag:v",
-  "hvc1",
+  ...hvc1,
   "-crf",
   "26",
   ...cappedBy(maxBitrate),
@@ -67,5 +66,7 @@ export const software: BackendModule = {
     { name: "libx265", codec: "hevc" },
     { name: "libsvtav1", codec: "av1" }
   ],
+  modes: [undefined],
+  candidates: () => [{ device: null }],
   encodeOptions: ({ encoder, grid, maxBitrate }) => options[encoder.codec](maxBitrate, grid)
 }

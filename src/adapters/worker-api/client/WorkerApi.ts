@@ -4,6 +4,7 @@ import { Effect, Layer, Option, Redacted, Schedule } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createReadStream } from "node:fs"
 import type { Progress } from "../../../domain/jobs/Progress.ts"
+import { describe } from "../../../domain/media/Encoder.ts"
 import { averageBitrate } from "../../../domain/media/Presentation.ts"
 import type { FileDigest } from "../../../domain/media/Segment.ts"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
@@ -67,12 +68,12 @@ const metadataOf = (capabilities: Capabilities) => {
       encoders: Object.fromEntries(
         codecs.map((codec) => [
           codec,
-          capabilities.encoders.filter((encoder) => encoder.codec === codec).map(({ name }) => name)
+          [...new Set(capabilities.encoders.filter((encoder) => encoder.codec === codec).map(({ name }) => name))]
         ])
       ),
       ffmpeg_version: capabilities.ffmpegVersion.slice(0, 100)
     },
-    refused_encoders: capabilities.refused.map(({ encoder, reason }) => `${encoder.name}: ${reason.slice(0, 200)}`)
+    refused_encoders: capabilities.refused.map(({ encoder, reason }) => `${describe(encoder)}: ${reason.slice(0, 200)}`)
   }
 }
 

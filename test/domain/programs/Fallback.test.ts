@@ -1,0 +1,128 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Ref, Stream } from "effect"
+import type { Encoder } from "../../../src/domain/media/Encoder.ts"
+import { describe as text } from "../../../src/domain/media/Encoder.ts"
+import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
+import * as Progress from "../../../src/domain/jobs/Progress.ts"
+import { TranscodeFailed, Transcoder } from "../../../src/domain/ports/Transcoder.ts"
+import { type AttemptReport, transcodeTask } from "../../../src/domain/programs/TranscodeTask.ts"
+import { Encoders } from "../../../src/domain/workers/Encoders.ts"
+import { claimedTask, makeWorker } from "../support/worker.ts"
+
+const nvenc = (device: string): Encoder => ({ name: "h264_nvenc", codec: "h264", backend: "nvenc", device })
+const libx264: Encoder = { name: "libx264", codec: "h264", backend: "software", device: null }
+
+const broken = (reason: TranscodeFailed["reason"], problem: string) =>
+  new TranscodeFailed({ reason, problem, details: "" })
+
+/** A worker whose devices fail with the given error, some only after the first files are there. */
+const failing = (
+  errors: Readonly<Record<string, TranscodeFailed>>,
+  options: { readonly encoders: ReadonlyArray<Encoder>; readonly filesBefore?: number }
+) => {
+  const used: Array<string> = []
+  const worker = makeWorker({ encoders: options.encoders })
+  // The transcoder of the fake, with failures before it.
+  const layer = Layer.effect(
+    Transcoder,
+    Effect.gen(function* () {
+      const good = yield* Transcoder
+      return Transcoder.of({
+        ...good,
+        transcode: (job) => {
+          used.push(text(job.plan.encoder))
+          const error = errors[text(job.plan.encoder)]
+          if (error === undefined) return good.transcode(job)
+          const files = good.transcode(job).pipe(
+            Stream.filter((event) => event._tag === "FileReady"),
+            Stream.take(options.filesBefore ?? 0)
+          )
+          return Stream.concat(files, Stream.fail(error))
+        }
+      })
+    })
+  )
+  const all = Encoders.layer.pipe(Layer.provideMerge(layer), Layer.provideMerge(worker.layer))
+  const attempt = Effect.gen(function* () {
+    const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+    return yield* transcodeTask({ task: claimedTask(), codec: "h264", policy: anyBackend, report })
+  })
+  return { attempt, all, used, worker }
+}
+
+describe("an encoder that fails at run time", () => {
+  it.effect("is left for the next one, on which the whole rendition set is made anew", () => {
+    const { all, attempt, used, worker } = failing(
+      { "h264_nvenc on 0": broken("device", "CUDA_ERROR_UNKNOWN") },
+      { encoders: [nvenc("0"), libx264] }
+    )
+    return Effect.gen(function* () {
+      yield* attempt
+      assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
+      assert.strictEqual(worker.called("complete").length, 1)
+    }).pipe(Effect.provide(all))
+  })
+
+  it.effect("tries each device of the chain", () => {
+    const { all, attempt, used } = failing(
+      { "h264_nvenc on 0": broken("device", "gone"), "h264_nvenc on 1": broken("device", "gone, too") },
+      { encoders: [nvenc("0"), nvenc("1"), libx264] }
+    )
+    return Effect.gen(function* () {
+      yield* attempt
+      assert.deepStrictEqual(used, ["h264_nvenc on 0", "h264_nvenc on 1", "libx264"])
+    }).pipe(Effect.provide(all))
+  })
+
+  it.effect("never shares an attempt with another once something was uploaded", () => {
+    const { all, attempt, used, worker } = failing(
+      { "h264_nvenc on 0": broken("device", "CUDA_ERROR_LAUNCH_FAILED") },
+      { encoders: [nvenc("0"), libx264], filesBefore: 2 }
+    )
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(attempt)
+      assert.strictEqual(
+        error.message,
+        "h264_nvenc on 0 failed: CUDA_ERROR_LAUNCH_FAILED. The next attempt uses another encoder, because what was uploaded is this one's"
+      )
+      assert.strictEqual(worker.called("complete").length, 0)
+      yield* attempt
+      assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
+    }).pipe(Effect.provide(all))
+  })
+
+  it.effect("is reported as refused, with the reason", () => {
+    const { all, attempt } = failing(
+      { "h264_nvenc on 0": broken("device", "CUDA_ERROR_UNKNOWN") },
+      { encoders: [nvenc("0"), libx264] }
+    )
+    return Effect.gen(function* () {
+      yield* attempt
+      const { encoders, refused } = yield* (yield* Encoders).capabilities
+      assert.deepStrictEqual(encoders, [libx264])
+      assert.deepStrictEqual(refused, [{ encoder: nvenc("0"), reason: "CUDA_ERROR_UNKNOWN" }])
+    }).pipe(Effect.provide(all))
+  })
+
+  it.effect("does not hide that the source or the disk is to blame", () =>
+    Effect.forEach(["source", "resources", "crashed"] as const, (reason) => {
+      const { all, attempt, used } = failing(
+        { "h264_nvenc on 0": broken(reason, "no") },
+        { encoders: [nvenc("0"), libx264] }
+      )
+      return Effect.gen(function* () {
+        yield* Effect.flip(attempt)
+        assert.deepStrictEqual(used, ["h264_nvenc on 0"])
+        assert.strictEqual((yield* (yield* Encoders).capabilities).encoders.length, 2)
+      }).pipe(Effect.provide(all))
+    })
+  )
+
+  it.effect("is the end of the attempt where it was the last", () => {
+    const { all, attempt } = failing({ "h264_nvenc on 0": broken("device", "gone") }, { encoders: [nvenc("0")] })
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(attempt)
+      assert.strictEqual(error.message, "h264_nvenc on 0 failed: gone")
+    }).pipe(Effect.provide(all))
+  })
+})

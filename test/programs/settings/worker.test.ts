@@ -1,0 +1,82 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect } from "effect"
+import { workerSettings } from "../../../src/programs/settings/worker.ts"
+
+const needed = { VLOG_WORKER_API_URL: "http://api:9002/", VLOG_WORKER_API_KEY: "key" }
+
+const read = (environment: Readonly<Record<string, string>> = {}) =>
+  Effect.provide(workerSettings, ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...needed, ...environment })))
+
+describe("the settings of a worker", () => {
+  it.effect("are those that the documentation says, where nothing is set", () =>
+    Effect.gen(function* () {
+      const settings = yield* read()
+      assert.strictEqual(settings.address, "http://api:9002")
+      assert.strictEqual(settings.healthPort, 8080)
+      assert.strictEqual(settings.nvencSessions, null)
+      assert.strictEqual(settings.keepFree, 512 * 1024 * 1024)
+      assert.strictEqual(Duration.toSeconds(settings.drainFor), 20)
+      assert.strictEqual(settings.codec, "h264")
+      assert.deepStrictEqual(settings.policy.backends, ["nvenc", "qsv", "vaapi", "*", "software"])
+    })
+  )
+
+  for (const [port, wanted] of [
+    ["18080", 18_080],
+    ["0", null],
+    ["off", null]
+  ] as const) {
+    it.effect(`take VLOG_WORKER_HEALTH_PORT=${port}`, () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* read({ VLOG_WORKER_HEALTH_PORT: port })).healthPort, wanted)
+      })
+    )
+  }
+
+  for (const [type, backends, vendor] of [
+    ["nvidia", ["nvenc", "software"], "nvidia"],
+    ["intel", ["qsv", "vaapi", "software"], "intel"],
+    ["amd", ["vaapi", "software"], "amd"],
+    ["none", ["software"], undefined]
+  ] as const) {
+    it.effect(`take VLOG_HWACCEL_TYPE=${type}`, () =>
+      Effect.gen(function* () {
+        const { policy } = yield* read({ VLOG_HWACCEL_TYPE: type })
+        assert.deepStrictEqual(policy.backends, backends)
+        assert.strictEqual(policy.vendor, vendor)
+      })
+    )
+  }
+
+  it.effect("take what an operator sets", () =>
+    Effect.gen(function* () {
+      const settings = yield* read({
+        VLOG_HWACCEL_PREFERRED_CODEC: "av1",
+        VLOG_NVENC_MAX_SESSIONS: "3",
+        VLOG_WORKER_MIN_FREE_SPACE: "2 GiB",
+        VLOG_WORKER_DRAIN_SECONDS: "240"
+      })
+      assert.strictEqual(settings.codec, "av1")
+      assert.strictEqual(settings.nvencSessions, 3)
+      assert.strictEqual(settings.keepFree, 2 * 1024 ** 3)
+      assert.strictEqual(Duration.toSeconds(settings.drainFor), 240)
+    })
+  )
+
+  for (const [name, value] of [
+    ["VLOG_WORKER_HEALTH_PORT", "http"],
+    ["VLOG_WORKER_HEALTH_PORT", "70000"],
+    ["VLOG_NVENC_MAX_SESSIONS", "0"],
+    ["VLOG_NVENC_MAX_SESSIONS", "2.5"],
+    ["VLOG_WORKER_DRAIN_SECONDS", "soon"],
+    ["VLOG_WORKER_DRAIN_SECONDS", "-1"],
+    ["VLOG_HWACCEL_TYPE", "apple"]
+  ] as const) {
+    it.effect(`refuse ${name}=${value}, by its name`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(read({ [name]: value }))
+        assert.include(error.message, name)
+      })
+    )
+  }
+})
