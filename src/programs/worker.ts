@@ -1,9 +1,11 @@
 /** A worker. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Deferred, Effect, Layer } from "effect"
+import pkg from "../../package.json" with { type: "json" }
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import * as FfmpegTranscoder from "../adapters/ffmpeg/Transcoder.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
+import * as Ops from "../adapters/ops/Server.ts"
 import { Subprocess } from "../adapters/process/Subprocess.ts"
 import * as DiskWorkspace from "../adapters/storage/Workspace.ts"
 import * as HttpWorkerApi from "../adapters/worker-api/client/WorkerApi.ts"
@@ -31,14 +33,16 @@ const secondSignal = Effect.gen(function* () {
 launch(
   Effect.gen(function* () {
     const settings = yield* workerSettings
-    const { address, key, leaseSeconds } = settings
+    const { address, healthPort, key, leaseSeconds } = settings
     const { hurry } = yield* secondSignal
     const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(Layer.provide(Subprocess.layer))
     const machine = Layer.mergeAll(Layer.provideMerge(Encoders.layer, ffmpeg), WorkerState.layer)
+    const ops = healthPort === null ? Layer.empty : Ops.layer({ version: pkg.version, address, port: healthPort })
     const layers = Layer.mergeAll(
       SegmentInspector.layer,
       DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),
-      HttpWorkerApi.layer({ address, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      HttpWorkerApi.layer({ address, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici)),
+      ops
     ).pipe(Layer.provideMerge(machine))
     return yield* work({ ...settings, hurry }).pipe(Effect.scoped, Effect.provide(layers))
   }).pipe(Effect.scoped)

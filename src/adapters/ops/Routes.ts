@@ -1,0 +1,82 @@
+/** Whether a worker is well, for the kubelet, for Prometheus and for people. */
+import { Effect, SubscriptionRef } from "effect"
+import { HttpRouter, HttpServerResponse } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
+import { describe } from "../../domain/media/Encoder.ts"
+import { Encoders } from "../../domain/workers/Encoders.ts"
+import { WorkerState } from "../../domain/workers/WorkerState.ts"
+import { findOnPath } from "../process/programs.ts"
+import { eventLoop, sample } from "./Gauges.ts"
+
+export interface OpsOptions {
+  readonly version: string
+  /** Of the Worker API. */
+  readonly address: string
+  /** Where programs are looked for; the PATH of this process unless said otherwise. */
+  readonly path?: string
+}
+
+/** An address may carry a name and a password, and this page is open to the cluster. */
+const withoutCredentials = (address: string): string => {
+  const url = new URL(address)
+  url.username = ""
+  url.password = ""
+  url.search = ""
+  return url.href.replace(/\/+$/, "")
+}
+
+export const routes = (options: OpsOptions) =>
+  HttpRouter.use(
+    Effect.fn(function* (router) {
+      const state = yield* WorkerState
+      const encoders = yield* Encoders
+      const { worst } = yield* eventLoop
+
+      /**
+       * Answers whenever the event loop turns: a stuck one answers nothing, and the probe's timeout tells. One that is
+       * merely busy answers late and says how late, and the API being away is no reason to start anew.
+       */
+      const health = Effect.map(worst, (millis) =>
+        HttpServerResponse.jsonUnsafe({ status: "healthy", event_loop_lag_ms: Math.round(millis) })
+      )
+
+      const ready = Effect.gen(function* () {
+        const { connected, phase } = yield* SubscriptionRef.get(state)
+        const found = yield* Effect.promise(() => findOnPath("ffmpeg", options.path))
+        const checks = { ffmpeg: found !== undefined, api_connected: connected }
+        const isReady = checks.ffmpeg && checks.api_connected && phase !== "draining"
+        return HttpServerResponse.jsonUnsafe(
+          { status: isReady ? "ready" : "not_ready", checks },
+          { status: isReady ? 200 : 503 }
+        )
+      })
+
+      const info = Effect.gen(function* () {
+        const { connected, phase, tasks } = yield* SubscriptionRef.get(state)
+        const capabilities = yield* encoders.capabilities
+        return HttpServerResponse.jsonUnsafe({
+          service: "vlog-worker",
+          version: options.version,
+          api_url: withoutCredentials(options.address),
+          api_connected: connected,
+          phase,
+          tasks,
+          ffmpeg_version: capabilities.ffmpegVersion,
+          encoders: capabilities.encoders.map(describe),
+          refused_encoders: capabilities.refused.map(({ encoder, reason }) => ({ encoder: describe(encoder), reason }))
+        })
+      })
+
+      const metrics = Effect.gen(function* () {
+        yield* sample(worst).pipe(Effect.provideService(WorkerState, state), Effect.provideService(Encoders, encoders))
+        return HttpServerResponse.text(yield* PrometheusMetrics.format(), {
+          contentType: "text/plain; version=0.0.4; charset=utf-8"
+        })
+      })
+
+      yield* router.add("GET", "/health", health)
+      yield* router.add("GET", "/ready", ready)
+      yield* router.add("GET", "/", info)
+      yield* router.add("GET", "/metrics", metrics)
+    })
+  )
