@@ -152,6 +152,11 @@ const farm = Effect.fnUntraced(function* (options: {
   )
 }, Effect.scoped)
 
+/** What a shell gives to a program that Ctrl-C ended: not everything was published, whatever was. */
+const interruptedEarly = Effect.sync(() => {
+  process.exitCode = 130
+})
+
 const adapters = Layer.mergeAll(Probe.layer, NodeHttpClient.layerUndici).pipe(
   Layer.provideMerge(Subprocess.layer),
   Layer.provideMerge(NodeServices.layer)
@@ -178,7 +183,12 @@ const start = Command.make(
       Flag.withDefault("h264" as const)
     )
   },
-  (options) => run(options).pipe(Effect.scoped, Effect.provide(adapters))
+  (options) =>
+    run(options).pipe(
+      Effect.onInterrupt(() => (options.once ? interruptedEarly : Effect.void)),
+      Effect.scoped,
+      Effect.provide(adapters)
+    )
 ).pipe(
   Command.withDescription(
     "Run the whole farm on this machine: upload, transcode and publish videos, and show where to watch them"
