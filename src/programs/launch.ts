@@ -27,9 +27,14 @@ const logging = Layer.mergeAll(
   )
 )
 
-/** A signal is the normal way to stop a service: that is no failure to whoever started it. */
+/**
+ * A signal is the normal way to stop a service: that is no failure to whoever started it. A program that had something
+ * to finish says so in `process.exitCode`.
+ */
 const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    ? onExit(Number(process.exitCode ?? 0))
+    : Runtime.defaultTeardown(exit, onExit)
 
 interface Expected {
   readonly _tag: string
