@@ -13,6 +13,8 @@ import type { AttemptReport } from "./TranscodeTask.ts"
 export const keepLease = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
   readonly leaseSeconds: number
+  /** When the lease was asked for, on the monotonic clock. */
+  readonly grantedAt: bigint
   readonly reportEverySeconds: number
   readonly report: Ref.Ref<AttemptReport>
 }): Effect.fn.Return<never, LeaseLost, WorkerApi> {
@@ -36,7 +38,7 @@ export const keepLease = Effect.fnUntraced(function* (options: {
     )
   })
 
-  let granted = yield* Clock.monotonicTimeNanos
+  let granted = options.grantedAt
   while (true) {
     const silent = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9
     const asked = yield* renewal.pipe(

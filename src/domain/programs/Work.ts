@@ -100,19 +100,27 @@ const report = Effect.fnUntraced(
   )
 )
 
-/** One attempt, with its lease kept alive beside it; whichever ends first ends the other. */
+interface Claimed {
+  readonly task: ClaimedTask
+  readonly leaseSeconds: number
+  /** When the claim was sent, on the monotonic clock: the lease cannot have begun earlier. */
+  readonly askedAt: bigint
+}
+
+/** One attempt, with its lease kept alive beside it; whichever ends first ends the other. Tells whether it succeeded. */
 const attempt = Effect.fn("attempt")(
-  function* (claimed: { readonly task: ClaimedTask; readonly leaseSeconds: number }, settings: WorkSettings) {
-    const { leaseSeconds, task } = claimed
+  function* (claimed: Claimed, settings: WorkSettings) {
+    const { askedAt, leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
     const began = yield* Clock.monotonicTimeNanos
     yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
-    yield* Effect.uninterruptibleMask((restore) =>
+    return yield* Effect.uninterruptibleMask((restore) =>
       Effect.raceFirst(
         transcodeTask({ task, codec: settings.codec, policy: settings.policy, report: progress }),
         keepLease({
           task,
           leaseSeconds,
+          grantedAt: askedAt,
           reportEverySeconds: Duration.toSeconds(settings.reportEvery),
           report: progress
         })
@@ -120,7 +128,7 @@ const attempt = Effect.fn("attempt")(
         restore,
         Effect.exit,
         Effect.tap((exit) => measured(began, exit)),
-        Effect.flatMap((exit) => report(task, exit))
+        Effect.flatMap((exit) => Effect.as(report(task, exit), Exit.isSuccess(exit)))
       )
     )
   },
@@ -141,7 +149,7 @@ const claimPatience = "30 seconds"
  * Claims for ever. An API that is away is asked again at the same pace, and said so once. Between the answer and the
  * start of the attempt nothing may come: a task that was granted and forgotten waits for its lease to run out.
  */
-const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet) {
+const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet<boolean>) {
   const api = yield* WorkerApi
   const pause = Effect.delay(Effect.void, settings.pollEvery)
   let reachable = true
@@ -166,13 +174,19 @@ const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts:
   )
 
   const start = Effect.gen(function* () {
+    const askedAt = yield* Clock.monotonicTimeNanos
     const claimed = yield* claim
-    return Option.isNone(claimed) ? null : yield* FiberSet.run(attempts, counted(attempt(claimed.value, settings)))
+    return Option.isNone(claimed)
+      ? null
+      : yield* FiberSet.run(attempts, counted(attempt({ ...claimed.value, askedAt }, settings)))
   })
 
   while (true) {
     const started = yield* Effect.uninterruptible(start)
-    yield* started === null ? pause : Fiber.await(started)
+    const ended = started === null ? null : yield* Fiber.await(started)
+    // A machine on which everything fails must not use up the attempts of one task after the other.
+    const goOn = ended !== null && Exit.isSuccess(ended) && ended.value
+    if (!goOn) yield* pause
   }
 })
 
@@ -180,7 +194,7 @@ const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts:
  * Takes no more tasks, and gives the one in hand its time: what is given back starts from the beginning elsewhere, so
  * that minutes here may save hours. Then, or in a hurry, the attempts are interrupted, which gives their tasks back.
  */
-const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet) {
+const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet<boolean>) {
   yield* WorkerState.update(() => ({ phase: "draining" }))
   const tasks = yield* FiberSet.size(attempts)
   if (tasks === 0) return
@@ -258,7 +272,7 @@ export const work = Effect.fn("work")(function* (settings: WorkSettings) {
   yield* announce(settings)
   yield* Effect.forkScoped(heartbeats(settings))
   yield* Effect.forkScoped(rechecks)
-  const attempts = yield* FiberSet.make()
+  const attempts = yield* FiberSet.make<boolean>()
   yield* Effect.addFinalizer(() => drain(settings, attempts))
   return yield* claimLoop(settings, attempts)
 })

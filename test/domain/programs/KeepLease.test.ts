@@ -48,6 +48,7 @@ const holding = Effect.fnUntraced(function* (
   })
   let ended: number | null = null
   const fiber = yield* keepLease({
+    grantedAt: yield* Clock.monotonicTimeNanos,
     task: claimedTask(),
     leaseSeconds: 90,
     reportEverySeconds: 10,
@@ -175,5 +176,23 @@ describe("a lease that is lost", () => {
         assert.approximately(ended()!, granted() + fencedAfterSeconds(options.leaseSeconds), 0.001)
       }),
     { arbitrary: { runs: 200 } }
+  )
+
+  it.effect("counts the lease from when it was asked for, however late the answer to the claim came", () =>
+    Effect.gen(function* () {
+      const askedAt = yield* Clock.monotonicTimeNanos
+      yield* TestClock.adjust("60 seconds")
+      const fiber = yield* keepLease({
+        task: claimedTask(),
+        leaseSeconds: 90,
+        grantedAt: askedAt,
+        reportEverySeconds: 10,
+        report: yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+      }).pipe(Effect.provide(Layer.mock(WorkerApi)({ renew: () => Effect.never })), Effect.forkChild)
+      yield* TestClock.adjust("20 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
+    })
   )
 })

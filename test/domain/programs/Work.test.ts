@@ -372,6 +372,18 @@ describe("a worker at work", () => {
     })
   )
 
+  it.effect("pauses after a task that failed, and does not use up the attempts of one after the other", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({
+        api: { claim: claims(aTask, aTask, aTask) },
+        probe: () => new ProbeUnavailable({ problem: "the disk is full" })
+      })
+      yield* TestClock.adjust("12 seconds")
+      assert.deepStrictEqual(worker.times("claim"), [0, 5, 10])
+      assert.lengthOf(worker.called("fail"), 3)
+    })
+  )
+
   it.effect("does one task at a time", () =>
     Effect.gen(function* () {
       const worker = yield* working({ api: { claim: claims(aTask, aTask) }, encodeSeconds: 10 })
