@@ -5,7 +5,7 @@
 import { constants } from "node:fs"
 import { access, stat } from "node:fs/promises"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
-import { PassThrough, type Readable } from "node:stream"
+import { PassThrough, type Readable, type Writable } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import { execa } from "execa"
@@ -47,6 +47,8 @@ export interface StartOptions {
   /** Added to the environment of this process, or the whole of it with `bareEnvironment`. */
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly bareEnvironment?: boolean | undefined
+  /** `pipe` lets `write` talk to the child; it reads nothing otherwise. */
+  readonly stdin?: "ignore" | "pipe" | undefined
   /** `lines` (the default) must be read: a child whose pipe is full waits for ever. */
   readonly stdout?: "lines" | "inherit" | "ignore" | undefined
   /** `tail` (the default) keeps only the end; `lines` keeps the end as well, and must be read. */
@@ -76,6 +78,10 @@ export interface Handle {
   /** Succeeds on exit code 0, fails with the end of stderr otherwise. */
   readonly exit: Effect.Effect<void, ProcessFailed>
   readonly exitStatus: Effect.Effect<ExitStatus>
+  /** Writes to stdin, as fast as the child reads. What a child no longer reads is lost: its exit says why. */
+  write(chunk: string | Uint8Array): Effect.Effect<void>
+  /** Ends stdin. */
+  readonly endInput: Effect.Effect<void>
   /** Signals the whole process group; nothing happens when it has ended. */
   kill(signal: NodeJS.Signals): Effect.Effect<void>
   /** What is kept of stderr so far. */
@@ -147,6 +153,8 @@ export class Subprocess extends Context.Service<
                   })
                 )
           ),
+          write: (chunk) => Effect.promise(() => writeTo(child.stdin, chunk)),
+          endInput: Effect.sync(() => void child.stdin?.end()),
           kill: (signal) => Effect.sync(() => child.signalGroup(signal)),
           stderrTail: Effect.sync(() => child.tail.read())
         }
@@ -197,7 +205,7 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
     env: { ...options.env },
     extendEnv: options.bareEnvironment !== true,
     ...(setpriv === undefined && options.user !== undefined ? options.user : {}),
-    stdin: "ignore",
+    stdin: options.stdin ?? "ignore",
     stdout: options.stdout === undefined || options.stdout === "lines" ? "pipe" : options.stdout,
     stderr: stderr === "inherit" ? "inherit" : "pipe",
     buffer: false,
@@ -209,6 +217,8 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
     cleanup: options.diesWithParent !== false
   })
   const node = child.nodeChildProcess
+  // A child that ends early breaks the pipe: its exit says more than that.
+  child.stdin?.on("error", () => {})
 
   const tail = makeTail(options.stderrTailBytes ?? 64 * 1024)
   child.stderr?.on("data", tail.push)
@@ -252,12 +262,14 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
     signalGroup("SIGKILL")
     await exited
     // Not awaited to their end: whoever left the group may hold the other side open for ever.
+    child.stdin?.destroy()
     child.stdout?.destroy()
     child.stderr?.destroy()
   }
 
   return {
     pid: node.pid,
+    stdin: child.stdin ?? undefined,
     stdout: child.stdout ?? undefined,
     errorLines,
     tail,
@@ -330,6 +342,19 @@ function groupExists(pid: number | undefined): boolean {
   } catch {
     return false
   }
+}
+
+/** Resolves when there is room for more, or when nobody will ever read it. */
+async function writeTo(writable: Writable | undefined, chunk: string | Uint8Array): Promise<void> {
+  if (writable === undefined || !writable.writable) return
+  if (writable.write(chunk)) return
+  await new Promise<void>((done) => {
+    const settle = () => {
+      writable.off("drain", settle).off("close", settle)
+      done()
+    }
+    writable.once("drain", settle).once("close", settle)
+  })
 }
 
 function bytesOf(readable: Readable | undefined): Stream.Stream<Uint8Array> {

@@ -31,6 +31,31 @@ const untilGone = (pid: number) =>
 const isRoot = process.getuid?.() === 0
 
 layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
+  describe("input", () => {
+    it.effect("is read by the child until it is ended", () =>
+      Effect.gen(function* () {
+        const subprocess = yield* Subprocess
+        const child = yield* subprocess.start("cat", [], { stdin: "pipe" })
+        yield* child.write("one\n")
+        yield* child.write(new TextEncoder().encode("two"))
+        yield* child.endInput
+        assert.deepStrictEqual(yield* Stream.runCollect(child.lines), ["one", "two"])
+        yield* child.exit
+      })
+    )
+
+    it.effect("is as fast as the child reads, and lost when nobody does", () =>
+      Effect.gen(function* () {
+        const subprocess = yield* Subprocess
+        const child = yield* subprocess.start("head", ["-c", "3"], { stdin: "pipe" })
+        const chunk = new Uint8Array(256 * 1024).fill(65)
+        yield* Effect.forEach([1, 2, 3, 4], () => child.write(chunk))
+        assert.deepStrictEqual(yield* Stream.runCollect(child.lines), ["AAA"])
+        yield* child.exit
+      })
+    )
+  })
+
   describe("output", () => {
     it.effect("gives the lines of stdout, the last one also without a newline", () =>
       Effect.gen(function* () {
