@@ -18,23 +18,38 @@ const logLevel = Config.Literals(["all", "trace", "debug", "info", "warn", "erro
   Config.withDefault("info" as const)
 )
 
-/** A person at a terminal reads; a cluster's log collector parses. */
-const logging = Layer.mergeAll(
-  Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson]),
-  Layer.effect(
-    References.MinimumLogLevel,
-    Effect.map(readAll({ level: logLevel }), ({ level }) => levels[level])
+/** A person at a terminal reads; a cluster's log collector parses. A command's own output has stdout for itself. */
+const logging = (kind: ProgramKind) =>
+  Layer.mergeAll(
+    Logger.layer([
+      kind === "command"
+        ? Logger.withConsoleError(process.stderr.isTTY ? Logger.formatLogFmt : Logger.formatJson)
+        : process.stdout.isTTY
+          ? Logger.consolePretty()
+          : Logger.consoleJson
+    ]),
+    Layer.effect(
+      References.MinimumLogLevel,
+      Effect.map(readAll({ level: logLevel }), ({ level }) => levels[level])
+    )
   )
-)
 
 /**
  * A signal is the normal way to stop a service: that is no failure to whoever started it. A program that had something
- * to finish says so in `process.exitCode`.
+ * to finish says so in `process.exitCode`. A command that was stopped has not done what it was asked.
  */
-const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-    ? onExit(Number(process.exitCode ?? 0))
-    : Runtime.defaultTeardown(exit, onExit)
+const teardown =
+  (kind: ProgramKind): Runtime.Teardown =>
+  (exit, onExit) =>
+    Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+      ? onExit(Number(process.exitCode ?? (kind === "service" ? 0 : interruptedExitCode)))
+      : Runtime.defaultTeardown(exit, onExit)
+
+/** What a shell shows for a program that SIGTERM has ended. */
+const interruptedExitCode = 143
+
+/** A service runs until it is stopped, a command until it is done. */
+type ProgramKind = "service" | "command"
 
 interface Expected {
   readonly _tag: string
@@ -52,8 +67,8 @@ const explain = (cause: Cause.Cause<Expected>) =>
       })
 
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
-export const launch = (main: Effect.Effect<unknown, Expected>): void =>
-  NodeRuntime.runMain(main.pipe(Effect.provide(logging), Effect.tapCause(explain)), {
+export const launch = (main: Effect.Effect<unknown, Expected>, kind: ProgramKind = "service"): void =>
+  NodeRuntime.runMain(main.pipe(Effect.provide(logging(kind)), Effect.tapCause(explain)), {
     disableErrorReporting: true,
-    teardown
+    teardown: teardown(kind)
   })

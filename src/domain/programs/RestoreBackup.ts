@@ -1,0 +1,159 @@
+/** From a backup to a database. Always a new one: the live one is at most exchanged for it, whole, at the end. */
+import { Clock, Effect } from "effect"
+import { type BackupName, wrappingOf } from "../backups/BackupName.ts"
+import { differences, type TableFingerprint, tableDifferences, tableName, totalRows } from "../backups/Fingerprint.ts"
+import type { Manifest } from "../backups/Manifest.ts"
+import { BackupRefused, VerificationFailed } from "../backups/Refusal.ts"
+import { BackupDatabase, type BackupSession, type DatabaseRef } from "../ports/BackupDatabase.ts"
+import { BackupStore } from "../ports/BackupStore.ts"
+import { BackupTool } from "../ports/BackupTool.ts"
+import { timed } from "./timed.ts"
+
+export interface RestoreOptions {
+  readonly backup: BackupName | "newest"
+  /** A name of our own making when there is none. */
+  readonly into: string | null
+  /** Only these tables, named with or without their schema; all when there is none. */
+  readonly tables: ReadonlyArray<string>
+  readonly withRoles: boolean
+  readonly swap: boolean
+  /** Ends the connections of others where the swap needs it. */
+  readonly disconnect: boolean
+  readonly dryRun: boolean
+}
+
+export interface RestoreReport {
+  readonly backup: BackupName
+  readonly database: string
+  readonly rows: number
+  readonly seconds: number
+  readonly revokedLeases: number
+  /** Where the former live database is now. */
+  readonly kept: string | null
+  readonly dryRun: boolean
+}
+
+const refuse = (problem: string) => new BackupRefused({ problem })
+
+/** The backup of that name, if it is one to rely on. */
+export const chooseBackup = Effect.fnUntraced(function* (wanted: BackupName | "newest") {
+  const store = yield* BackupStore
+  const stored = yield* store.list
+  const found =
+    wanted === "newest"
+      ? stored.find((backup) => backup._tag === "Backup" && backup.manifest.rejection === null)
+      : stored.find((backup) => backup.name === wanted)
+  if (found === undefined) {
+    return yield* refuse(
+      wanted === "newest"
+        ? "There is no good backup in BACKUP_PATH"
+        : `There is no backup ${wanted}; see the list command`
+    )
+  }
+  if (found._tag === "Unknown") return yield* refuse(`${found.name} cannot be trusted: ${found.problem}`)
+  if (found._tag === "Lost") return yield* refuse(`The file of ${found.name} is gone; only its manifest is left`)
+  const { rejection } = found.manifest
+  if (rejection !== null) return yield* refuse(`${found.name} was found damaged: ${rejection.problem}`)
+  return found.manifest
+})
+
+const chosenTables = Effect.fnUntraced(function* (manifest: Manifest, wanted: ReadonlyArray<string>) {
+  const matches = (text: string) =>
+    manifest.fingerprint.tables.filter((table) => table.name === text || tableName(table) === text)
+  const unknown = wanted.filter((text) => matches(text).length === 0)
+  if (unknown.length > 0) return yield* refuse(`${manifest.name} holds no table ${unknown.join(", ")}`)
+  return wanted.flatMap(matches)
+})
+
+/** Everything that can be known beforehand is refused beforehand. */
+const checkTarget = Effect.fnUntraced(function* (live: string, target: string, options: RestoreOptions) {
+  const databases = yield* BackupDatabase
+  if (target === live) {
+    return yield* refuse(
+      `${live} is the live database, which is never restored into: choose another name, and --swap to exchange the two`
+    )
+  }
+  if (yield* databases.exists({ server: "source", name: target })) {
+    return yield* refuse(`The database ${target} exists already: drop it, or choose another name`)
+  }
+  if (options.swap && options.tables.length > 0) {
+    return yield* refuse("A database with some of the tables cannot take the place of the live one: leave out --swap")
+  }
+  const clients = options.swap && !options.disconnect ? yield* databases.clients(live) : []
+  if (clients.length > 0) {
+    return yield* refuse(
+      `${live} is in use by ${clients.join(", ")}: stop them first, or pass --disconnect to end their connections`
+    )
+  }
+})
+
+interface RestoreChoice {
+  readonly tables: ReadonlyArray<TableFingerprint>
+  readonly withRoles: boolean
+}
+
+/** The bytes are looked at before, and the rows after. */
+const restoreInto = Effect.fnUntraced(function* (manifest: Manifest, into: DatabaseRef, options: RestoreChoice) {
+  const store = yield* BackupStore
+  const tool = yield* BackupTool
+  const databases = yield* BackupDatabase
+  const { name } = manifest
+  const digest = yield* store.digest(name)
+  if (digest.sha256 !== manifest.sha256) {
+    return yield* new VerificationFailed({ backup: name, problem: "its bytes are not those that were written" })
+  }
+  const { tables } = options
+  yield* databases.create(into)
+  yield* tool.restore(store.read(name), wrappingOf(name), { ...options, into })
+  const found = yield* databases.fingerprint(into)
+  const problems = tables.length > 0 ? tableDifferences(tables, found.tables) : differences(manifest.fingerprint, found)
+  if (problems.length > 0) return yield* new VerificationFailed({ backup: name, problem: problems.join("; ") })
+  return totalRows(found)
+})
+
+/** As above, and the database is dropped again unless it is right. */
+export const restoreDatabase = Effect.fn("restoreDatabase")(function* (
+  manifest: Manifest,
+  into: DatabaseRef,
+  options: RestoreChoice
+) {
+  const databases = yield* BackupDatabase
+  return yield* restoreInto(manifest, into, options).pipe(
+    Effect.onError(() => Effect.ignore(databases.drop(into))),
+    timed
+  )
+})
+
+const stamp = (millis: number) => new Date(millis).toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "_")
+
+export const restoreBackup = Effect.fn("restoreBackup")(function* (
+  session: BackupSession,
+  options: RestoreOptions
+): Effect.fn.Return<
+  RestoreReport,
+  | Effect.Error<ReturnType<typeof restoreDatabase>>
+  | Effect.Error<ReturnType<typeof chooseBackup>>
+  | Effect.Error<ReturnType<typeof checkTarget>>,
+  BackupDatabase | BackupStore | BackupTool
+> {
+  const databases = yield* BackupDatabase
+  const live = session.facts.database
+  const now = stamp(yield* Clock.currentTimeMillis)
+  const manifest = yield* chooseBackup(options.backup)
+  const target = options.into ?? `${live}_restored_${now}`
+  yield* checkTarget(live, target, options)
+  const tables = yield* chosenTables(manifest, options.tables)
+  const report = { backup: manifest.name, database: target, dryRun: options.dryRun, revokedLeases: 0, kept: null }
+  if (options.dryRun) return { ...report, rows: 0, seconds: 0 }
+
+  const into: DatabaseRef = { server: "source", name: target }
+  const [rows, seconds] = yield* restoreDatabase(manifest, into, { tables, withRoles: options.withRoles })
+  const revokedLeases = yield* databases.revokeLeases(into)
+  yield* Effect.logInfo("restored", { ...report, rows, seconds, revokedLeases })
+  if (!options.swap) return { ...report, rows, seconds, revokedLeases }
+
+  const kept = `${live}_before_${now}`
+  yield* databases.swap({ live, replacement: target, keepAs: kept })
+  yield* Effect.logInfo("swapped", { live, kept })
+  return { ...report, database: live, rows, seconds, revokedLeases, kept }
+})

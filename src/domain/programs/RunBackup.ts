@@ -1,0 +1,35 @@
+/** The nightly run: back up, and only then make room. Leaves word of how it went, whatever happens. */
+import { Clock, Effect } from "effect"
+import { verifiedLevel } from "../backups/Verification.ts"
+import type { RetentionPolicy } from "../backups/Retention.ts"
+import { BackupDatabase } from "../ports/BackupDatabase.ts"
+import { BackupStore } from "../ports/BackupStore.ts"
+import { createBackup, type CreateOptions } from "./CreateBackup.ts"
+import { pruneBackups } from "./PruneBackups.ts"
+
+/** Best effort: the disk may be what failed. */
+export const noteFailure = (command: string) =>
+  Effect.fnUntraced(function* (error: { readonly _tag: string; readonly message: string }) {
+    if (error._tag === "BackupBusy") return
+    const store = yield* BackupStore
+    const at = new Date(yield* Clock.currentTimeMillis)
+    const status = yield* store.status
+    yield* store.writeStatus({ ...status, lastFailure: { at, command, problem: error.message } })
+  }, Effect.ignore)
+
+export const runBackup = Effect.fn("runBackup")(
+  function* (options: CreateOptions, policy: RetentionPolicy) {
+    const databases = yield* BackupDatabase
+    const store = yield* BackupStore
+    const session = yield* databases.session
+    const manifest = yield* createBackup(session, options)
+    const { takenAt: at, name, level, bytes, seconds } = manifest
+    yield* store.writeStatus({ ...(yield* store.status), lastSuccess: { at, name, level, bytes, seconds } })
+    // One that was less well proved than it should be is no reason to give up another.
+    if (level < Math.min(options.level, verifiedLevel)) return { manifest, removed: [] }
+    const { removed } = yield* Effect.withSpan(pruneBackups(policy, { dryRun: false }), "backup.retention")
+    return { manifest, removed }
+  },
+  Effect.scoped,
+  Effect.tapError(noteFailure("create"))
+)

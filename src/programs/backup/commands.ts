@@ -1,0 +1,239 @@
+/** The backup commands. */
+import { Clock, Console, Effect, Option, Schema } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { BackupName } from "../../domain/backups/BackupName.ts"
+import { VerificationFailed } from "../../domain/backups/Refusal.ts"
+import { highestLevel } from "../../domain/backups/Verification.ts"
+import { BackupDatabase } from "../../domain/ports/BackupDatabase.ts"
+import { BackupStore } from "../../domain/ports/BackupStore.ts"
+import { BackupTool } from "../../domain/ports/BackupTool.ts"
+import { drillRestore } from "../../domain/programs/DrillRestore.ts"
+import { pruneBackups } from "../../domain/programs/PruneBackups.ts"
+import { chooseBackup, restoreBackup } from "../../domain/programs/RestoreBackup.ts"
+import { noteFailure, runBackup } from "../../domain/programs/RunBackup.ts"
+import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
+import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
+import { withExitCodes } from "./exitCodes.ts"
+import { everything, store } from "./layers.ts"
+import { writeMetrics } from "./metrics.ts"
+import { drillText, listText, restoreText, verifiedText } from "./text.ts"
+
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("Print the result as one JSON document"),
+  Flag.withDefault(false)
+)
+
+const dryRun = Flag.Boolean("dry-run").pipe(
+  Flag.withDescription("Say what would be done, and do nothing"),
+  Flag.withDefault(false)
+)
+
+const BackupArgument = Argument.String("backup").pipe(
+  Argument.withDescription("Name of a backup, as the list command shows it"),
+  Argument.withSchema(BackupName)
+)
+
+const print = (asJson: boolean, value: unknown, text: () => string) =>
+  Console.log(asJson ? JSON.stringify(value) : text())
+
+/** Also after a failure: that is what the metrics are for. */
+const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const { metricsFile } = yield* storeSettings
+    const backups = yield* BackupStore
+    const write =
+      metricsFile === "" ? Effect.void : Effect.flatMap(backups.status, (status) => writeMetrics(metricsFile, status))
+    return yield* Effect.onExit(effect, () => Effect.ignore(write))
+  })
+
+const create = Effect.fnUntraced(
+  function* (options: { readonly json: boolean }) {
+    const settings = yield* createSettings
+    const policy = yield* policySettings
+    const { manifest, removed } = yield* runBackup(settings, policy)
+    const { bytes, level, name, seconds } = manifest
+    yield* print(
+      options.json,
+      { name, level, bytes, seconds, removed },
+      () =>
+        `${name}: ${bytes} bytes, level ${level} of ${highestLevel}; dumped in ${seconds.dump} s, verified in ${seconds.verification} s` +
+        (removed.length === 0 ? "" : `\nRemoved: ${removed.map((one) => `${one.name} (${one.why})`).join(", ")}`)
+    )
+  },
+  leaveMetrics,
+  Effect.provide(everything()),
+  withExitCodes
+)
+
+const createCommand = Command.make("create", { json }, create).pipe(
+  Command.withDescription("Back the database up, prove that the backup can be restored, and remove old ones")
+)
+
+const listCommand = Command.make(
+  "list",
+  { json },
+  Effect.fnUntraced(
+    function* (options) {
+      const backups = yield* BackupStore
+      const stored = yield* backups.list
+      const status = yield* backups.status
+      const now = yield* Clock.currentTimeMillis
+      yield* print(options.json, { backups: stored, status }, () => listText(stored, status, now))
+    },
+    Effect.provide(store),
+    withExitCodes
+  )
+).pipe(Command.withDescription("Show the backups: level reached, size, age, duration"))
+
+const verifyCommand = Command.make(
+  "verify",
+  {
+    json,
+    backup: Argument.optional(BackupArgument),
+    all: Flag.Boolean("all").pipe(Flag.withDescription("All backups, not only the newest"), Flag.withDefault(false)),
+    level: Flag.Int("level").pipe(
+      Flag.withDescription("The highest level to try: 2 reads the bytes, 6 restores and compares"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: highestLevel }))),
+      Flag.withDefault(highestLevel)
+    )
+  },
+  Effect.fnUntraced(
+    function* (options) {
+      const databases = yield* BackupDatabase
+      const session = yield* databases.session
+      const selection = options.all ? "all" : Option.getOrElse(options.backup, () => "newest" as const)
+      const verified = yield* verifyBackups(session, { selection, upTo: options.level })
+      yield* print(options.json, verified, () => verifiedText(verified))
+      const bad = verified.filter(({ problem }) => problem !== null)
+      if (bad.length > 0) {
+        return yield* new VerificationFailed({
+          backup: bad.map(({ name }) => name).join(", "),
+          problem: bad[0]!.problem ?? ""
+        })
+      }
+    },
+    Effect.scoped,
+    Effect.tapError(noteFailure("verify")),
+    leaveMetrics,
+    Effect.provide(everything()),
+    withExitCodes
+  )
+).pipe(Command.withDescription("Look again at backups that were good: disks rot"))
+
+const pruneCommand = Command.make(
+  "prune",
+  { json, dryRun },
+  Effect.fnUntraced(
+    function* (options) {
+      const databases = yield* BackupDatabase
+      const policy = yield* policySettings
+      yield* databases.session
+      const pruned = yield* pruneBackups(policy, options)
+      const verb = options.dryRun ? "Would remove" : "Removed"
+      yield* print(options.json, pruned, () =>
+        [
+          ...pruned.removed.map(({ name, why }) => `${verb} ${name}: ${why}`),
+          `${pruned.kept.length} kept, ${pruned.removed.length} ${options.dryRun ? "to remove" : "removed"}`
+        ].join("\n")
+      )
+    },
+    Effect.scoped,
+    Effect.provide(everything()),
+    withExitCodes
+  )
+).pipe(Command.withDescription("Remove backups that are too old or damaged, as after each new one"))
+
+const restoreCommand = Command.make(
+  "restore",
+  {
+    json,
+    dryRun,
+    backup: Argument.optional(BackupArgument),
+    into: Flag.String("into").pipe(Flag.withDescription("Name of the new database"), Flag.optional),
+    tables: Flag.String("tables").pipe(
+      Flag.withDescription("Only these tables, separated by commas, without their indexes"),
+      Flag.optional
+    ),
+    list: Flag.Boolean("list").pipe(
+      Flag.withDescription("Print the table of contents and restore nothing"),
+      Flag.withDefault(false)
+    ),
+    noRoles: Flag.Boolean("no-roles").pipe(
+      Flag.withDescription("Leave out owners and rights, where the roles of the source do not exist"),
+      Flag.withDefault(false)
+    ),
+    swap: Flag.Boolean("swap").pipe(
+      Flag.withDescription("At the end, give the new database the name of the live one, which is kept"),
+      Flag.withDefault(false)
+    ),
+    disconnect: Flag.Boolean("disconnect").pipe(
+      Flag.withDescription("With --swap: end the connections of others to the live database"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fnUntraced(
+    function* (options) {
+      const backup = Option.getOrElse(options.backup, () => "newest" as const)
+      if (options.list) return yield* printContents(backup, options.json)
+      const databases = yield* BackupDatabase
+      const session = yield* databases.session
+      const report = yield* restoreBackup(session, {
+        backup,
+        into: Option.getOrNull(options.into),
+        tables: Option.match(options.tables, {
+          onNone: () => [],
+          onSome: (text) => text.split(",").map((name) => name.trim())
+        }),
+        withRoles: !options.noRoles,
+        swap: options.swap,
+        disconnect: options.disconnect,
+        dryRun: options.dryRun
+      })
+      yield* print(options.json, report, () => restoreText(report))
+    },
+    Effect.scoped,
+    Effect.provide(everything()),
+    withExitCodes
+  )
+).pipe(
+  Command.withDescription(
+    "Restore the newest or the named backup into a new database; the live one is never written to"
+  ),
+  Command.withExamples([
+    { command: "backup restore --dry-run", description: "See what would be done" },
+    { command: "backup restore --into vlog_yesterday", description: "Look at the past beside the present" },
+    { command: "backup restore --swap", description: "Replace the live database; the old one is kept" }
+  ])
+)
+
+const printContents = Effect.fnUntraced(function* (wanted: BackupName | "newest", asJson: boolean) {
+  const backups = yield* BackupStore
+  const tool = yield* BackupTool
+  const { name } = yield* chooseBackup(wanted)
+  const contents = yield* tool.contents(backups.read(name), name.endsWith(".zst") ? "zstd" : "none")
+  yield* print(asJson, { name, contents }, () => contents.join("\n"))
+})
+
+const drillCommand = Command.make(
+  "drill",
+  { json },
+  Effect.fnUntraced(
+    function* (options) {
+      const report = yield* drillRestore()
+      yield* print(options.json, report, () => drillText(report))
+    },
+    Effect.tapError(noteFailure("drill")),
+    leaveMetrics,
+    Effect.provide(everything({ scratch: "embedded" })),
+    withExitCodes
+  )
+).pipe(Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"))
+
+export const backup = Command.make("backup", { json }, create).pipe(
+  Command.withDescription(
+    "Backups of the database that are proved restorable. Exit codes: 0 done, 65 a backup is damaged, 69 the database " +
+      "cannot be used, 73 the disk cannot be written, 75 another run has the lock, 78 refused because of settings or " +
+      "versions, 143 stopped by a signal, 1 anything else"
+  ),
+  Command.withSubcommands([createCommand, listCommand, verifyCommand, pruneCommand, restoreCommand, drillCommand])
+)

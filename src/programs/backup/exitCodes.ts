@@ -1,0 +1,37 @@
+/** What the exit code of a backup or cleanup command means; those of sysexits.h where they fit. */
+import { Effect, Runtime } from "effect"
+
+const codes: Readonly<Record<string, number>> = {
+  VerificationFailed: 65,
+  ArchiveRefused: 65,
+  DatabaseProblem: 69,
+  StoreUnavailable: 69,
+  DbError: 69,
+  EmbeddedPostgresError: 69,
+  BackupStoreProblem: 73,
+  MediaStoreError: 73,
+  BackupBusy: 75,
+  BackupRefused: 78,
+  SettingsInvalid: 78,
+  ToolMissing: 78
+}
+
+interface Expected {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** An expected error with an exit code of its own. */
+class Failed {
+  readonly _tag: string
+  readonly message: string
+  readonly [Runtime.errorExitCode]: number
+  constructor(error: Expected) {
+    this._tag = error._tag
+    this.message = error.message
+    this[Runtime.errorExitCode] = codes[error._tag] ?? 1
+  }
+}
+
+export const withExitCodes = <A, E extends Expected, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.mapError(effect, (error): Expected => (error._tag in codes ? new Failed(error) : error))
