@@ -64,7 +64,7 @@ const withDatabase = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   )
 
 describe("the backup command", () => {
-  it.live("backs up by itself, and shows what there is", () =>
+  it.live("backs up by itself, shows what there is, and restores it on a server of its own", () =>
     Effect.gen(function* () {
       const path = yield* folder
       const metrics = join(path, "metrics.prom")
@@ -82,6 +82,15 @@ describe("the backup command", () => {
       assert.match(text, /\n$/)
       const list = yield* run(["list"], { path })
       assert.match(list.stdout, new RegExp(`^${name} +6 of 6 +[\\d.]+ k?B +0 min +\\d+ s +verified$`, "m"))
+      const drill = yield* run(["drill", "--json"], {
+        path,
+        env: { PGPASSWORD: "not needed: the source is not asked" }
+      })
+      assert.strictEqual(drill.exitCode, 0, drill.stderr)
+      const report = JSON.parse(drill.stdout)
+      assert.strictEqual(report.name, name)
+      assert.isAbove(report.rtoSeconds, 0)
+      assert.isAtLeast(report.rpoSeconds, 0)
     }).pipe(withDatabase)
   )
 

@@ -4,7 +4,7 @@ import {
   BackupBusy,
   BackupDatabase,
   type BackupSession,
-  type DatabaseProblem,
+  DatabaseProblem,
   type DatabaseRef,
   type Snapshot
 } from "../../domain/ports/BackupDatabase.ts"
@@ -44,7 +44,9 @@ const make = Effect.gen(function* () {
 
   const create = Effect.fn("BackupDatabase.create")(function* (database: DatabaseRef) {
     const like = database.server === "source" || servers.same ? "current" : "plain"
-    yield* ask(database.server, undefined, (psql) => psql.query(Queries.createStatement(database.name, like)))
+    yield* ask(database.server, undefined, (psql) => psql.query(Queries.createStatement(database.name, like))).pipe(
+      Effect.mapError((error) => (error.reason === "denied" ? mayNotCreate(error) : error))
+    )
   })
 
   const drop = Effect.fn("BackupDatabase.drop")(function* (database: DatabaseRef) {
@@ -97,5 +99,11 @@ const make = Effect.gen(function* () {
     swap
   })
 })
+
+const mayNotCreate = ({ problem }: DatabaseProblem) =>
+  new DatabaseProblem({
+    reason: "denied",
+    problem: `${problem} (alter role ... createdb, or BACKUP_SCRATCH=embedded to try backups elsewhere)`
+  })
 
 export const layer = Layer.effect(BackupDatabase, make)

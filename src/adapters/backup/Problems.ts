@@ -22,7 +22,10 @@ const patterns = [
 export const errorLine = (text: string): string => {
   const lines = text.split("\n").filter((line) => line.trim() !== "")
   const found = lines.find((line) => /(error|FATAL|ERROR|PANIC):/.test(line)) ?? lines.at(-1) ?? "it said nothing"
-  return found.replace(/^(psql|pg_dump|pg_restore): (error: )?/, "").trim()
+  return found
+    .replace(/^(psql|pg_dump|pg_restore): (error: )?/, "")
+    .replace(/^ERROR: +/, "")
+    .trim()
 }
 
 /** Trouble with the server or the rights there, as told from trouble with anything else. */

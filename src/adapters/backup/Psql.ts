@@ -25,6 +25,7 @@ const preamble = `
   set statement_timeout = 0;
   set lock_timeout = '60s';
   set idle_in_transaction_session_timeout = 0;
+  set idle_session_timeout = 0;
   set row_security = off;
   set search_path = pg_catalog;
   set timezone = 'UTC';

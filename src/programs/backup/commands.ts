@@ -12,10 +12,11 @@ import { pruneBackups } from "../../domain/programs/PruneBackups.ts"
 import { chooseBackup, restoreBackup } from "../../domain/programs/RestoreBackup.ts"
 import { noteFailure, runBackup } from "../../domain/programs/RunBackup.ts"
 import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
+import { writeTextfile } from "../metrics/textfile.ts"
 import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
-import { withExitCodes } from "./exitCodes.ts"
+import { withExitCodes } from "../exit/exitCodes.ts"
 import { everything, store } from "./layers.ts"
-import { writeMetrics } from "./metrics.ts"
+import { updateBackup } from "./metrics.ts"
 import { drillText, listText, restoreText, verifiedText } from "./text.ts"
 
 const json = Flag.Boolean("json").pipe(
@@ -41,8 +42,7 @@ const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const { metricsFile } = yield* storeSettings
     const backups = yield* BackupStore
-    const write =
-      metricsFile === "" ? Effect.void : Effect.flatMap(backups.status, (status) => writeMetrics(metricsFile, status))
+    const write = Effect.flatMap(backups.status, (status) => writeTextfile(metricsFile, updateBackup(status)))
     return yield* Effect.onExit(effect, () => Effect.ignore(write))
   })
 

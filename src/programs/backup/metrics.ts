@@ -1,7 +1,5 @@
-/** The status as metrics for node_exporter's textfile collector: they stay when this process is gone. */
-import { rename, writeFile } from "node:fs/promises"
+/** The status of the backups as metrics. */
 import { Effect, Metric } from "effect"
-import { PrometheusMetrics } from "effect/observability"
 import type { BackupStatus } from "../../domain/backups/BackupStatus.ts"
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
@@ -23,7 +21,7 @@ const recoveryPoint = gauge("vlog_backup_drill_recovery_point_seconds", "Age of 
 
 const seconds = (date: Date) => date.getTime() / 1000
 
-const update = Effect.fnUntraced(function* (status: BackupStatus) {
+export const updateBackup = Effect.fnUntraced(function* (status: BackupStatus) {
   yield* Metric.update(reverifyFailures, status.reverifyFailures)
   if (status.lastSuccess !== null) {
     const { at, bytes, level, seconds: took } = status.lastSuccess
@@ -39,29 +37,3 @@ const update = Effect.fnUntraced(function* (status: BackupStatus) {
     yield* Metric.update(recoveryPoint, status.lastDrill.rpoSeconds)
   }
 })
-
-const metricsText = Effect.fnUntraced(
-  function* (status: BackupStatus) {
-    yield* update(status)
-    return `${yield* PrometheusMetrics.format()}\n`
-  },
-  Effect.provideServiceEffect(
-    Metric.MetricRegistry,
-    Effect.sync(() => new Map())
-  )
-)
-
-/** The collector may look at any moment: the old text or the new. Trouble with it does not fail the backup. */
-export const writeMetrics = Effect.fnUntraced(
-  function* (file: string, status: BackupStatus) {
-    const text = yield* metricsText(status)
-    yield* Effect.tryPromise(async () => {
-      await writeFile(`${file}.new`, text)
-      await rename(`${file}.new`, file)
-    })
-  },
-  (effect, file) =>
-    Effect.catchCause(effect, () =>
-      Effect.logWarning("the metrics could not be written; check BACKUP_METRICS_FILE", { file })
-    )
-)

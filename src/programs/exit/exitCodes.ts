@@ -4,6 +4,7 @@ import { Effect, Runtime } from "effect"
 const codes: Readonly<Record<string, number>> = {
   VerificationFailed: 65,
   ArchiveRefused: 65,
+  AuditFailed: 65,
   DatabaseProblem: 69,
   StoreUnavailable: 69,
   DbError: 69,

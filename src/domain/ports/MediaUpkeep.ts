@@ -1,0 +1,21 @@
+/** What the cleanup needs to know of files, beyond what the API needs. */
+import type { Effect } from "effect"
+import { Context } from "effect"
+import type { LeaseId } from "../ids.ts"
+import type { MediaStoreError } from "./MediaStore.ts"
+
+export class MediaUpkeep extends Context.Service<
+  MediaUpkeep,
+  {
+    /** Folders of attempts in which nothing has changed for so long. */
+    idleAttempts(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<LeaseId>, MediaStoreError>
+    removeAttempt(lease: LeaseId): Effect.Effect<void, MediaStoreError>
+
+    /** Uploads that began and did not end, in which nothing has changed for so long; their paths. */
+    idleTemporaries(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<string>, MediaStoreError>
+    removeTemporary(path: string): Effect.Effect<void, MediaStoreError>
+
+    /** Whether what viewers begin with is there. */
+    hasPublication(publication: LeaseId): Effect.Effect<boolean, MediaStoreError>
+  }
+>()("vlog/domain/ports/MediaUpkeep") {}

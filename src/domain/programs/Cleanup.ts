@@ -1,0 +1,115 @@
+/** Takes back what dead workers hold and removes what nobody will ask for again. Safe beside the API and beside itself. */
+import { Effect } from "effect"
+import { type Breach, JobUpkeep } from "../ports/JobUpkeep.ts"
+import { JobStore } from "../ports/JobStore.ts"
+import { MediaUpkeep } from "../ports/MediaUpkeep.ts"
+
+export interface CleanupOptions {
+  readonly dryRun: boolean
+  /** A worker that was silent for longer is offline. */
+  readonly silentMinutes: number
+  /** Files that nobody touched for longer may go, when no lease reaches them. */
+  readonly fileHours: number
+  /** Attempts without a result are remembered for so long. */
+  readonly historyDays: number
+}
+
+export interface CleanupReport {
+  readonly dryRun: boolean
+  readonly requeued: number
+  readonly failed: number
+  /** The API had been away: leases got more time instead of being taken. */
+  readonly extended: boolean
+  /** In a dry run: leases that ran out. */
+  readonly expired: number
+  readonly offline: ReadonlyArray<string>
+  readonly attempts: ReadonlyArray<string>
+  readonly temporaries: ReadonlyArray<string>
+  readonly forgotten: number
+  readonly breaches: ReadonlyArray<Breach>
+}
+
+const releaseTasks = Effect.fnUntraced(function* (dryRun: boolean) {
+  const jobs = yield* JobStore
+  const upkeep = yield* JobUpkeep
+  const expired = yield* upkeep.expired
+  if (dryRun) return { requeued: 0, failed: 0, extended: false, expired }
+  const swept = yield* jobs.sweep
+  if (swept.extended) yield* Effect.logInfo("the API was away: every lease got its full time again")
+  if (swept.requeued + swept.failed > 0) yield* Effect.logInfo("took tasks back from lost workers", { ...swept })
+  return { ...swept, expired: 0 }
+})
+
+const markSilent = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const upkeep = yield* JobUpkeep
+  const names = yield* options.dryRun ? upkeep.silentWorkers(options) : upkeep.markOffline(options)
+  for (const name of names) yield* Effect.logInfo("a worker is silent", { worker: name, dryRun: options.dryRun })
+  return names
+})
+
+/** The folders first, then the leases: one that is claimed in between is not in the list of folders. */
+const removeAttempts = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const media = yield* MediaUpkeep
+  const upkeep = yield* JobUpkeep
+  const idle = yield* media.idleAttempts({ hours: options.fileHours })
+  if (idle.length === 0) return []
+  const reachable = yield* upkeep.reachableLeases
+  const unreachable = idle.filter((lease) => !reachable.has(lease))
+  for (const lease of unreachable) {
+    if (!options.dryRun) yield* media.removeAttempt(lease)
+    yield* Effect.logInfo("files of an ended attempt", { lease, dryRun: options.dryRun })
+  }
+  return unreachable
+})
+
+const removeTemporaries = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const media = yield* MediaUpkeep
+  const paths = yield* media.idleTemporaries({ hours: options.fileHours })
+  for (const path of paths) {
+    if (!options.dryRun) yield* media.removeTemporary(path)
+    yield* Effect.logInfo("an upload that never ended", { path, dryRun: options.dryRun })
+  }
+  return paths
+})
+
+const forget = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const upkeep = yield* JobUpkeep
+  const history = { days: options.historyDays }
+  const count = yield* options.dryRun ? upkeep.oldAttempts(history) : upkeep.forgetAttempts(history)
+  if (count > 0) yield* Effect.logInfo("old attempts without a result", { count, dryRun: options.dryRun })
+  return count
+})
+
+/** The database cannot see whether a folder is there, the disk not whether it should be. */
+const audit = Effect.gen(function* () {
+  const upkeep = yield* JobUpkeep
+  const media = yield* MediaUpkeep
+  const found = yield* upkeep.audit
+  const published = yield* upkeep.publications
+  const missing = yield* Effect.filter(published, (id) => Effect.map(media.hasPublication(id), (there) => !there))
+  const breaches = [
+    ...found,
+    ...missing.map((id): Breach => ({ invariant: "I9", problem: `the files of publication ${id} are not there` }))
+  ]
+  for (const breach of breaches) yield* Effect.logError("an invariant does not hold", { ...breach })
+  return breaches
+})
+
+export const cleanup = Effect.fn("cleanup")(function* (options: CleanupOptions) {
+  const tasks = yield* Effect.withSpan(releaseTasks(options.dryRun), "cleanup.tasks")
+  const offline = yield* Effect.withSpan(markSilent(options), "cleanup.workers")
+  const attempts = yield* Effect.withSpan(removeAttempts(options), "cleanup.attempts")
+  const temporaries = yield* Effect.withSpan(removeTemporaries(options), "cleanup.temporaries")
+  const forgotten = yield* Effect.withSpan(forget(options), "cleanup.history")
+  const breaches = yield* Effect.withSpan(audit, "cleanup.audit")
+  const report: CleanupReport = {
+    dryRun: options.dryRun,
+    ...tasks,
+    offline,
+    attempts,
+    temporaries,
+    forgotten,
+    breaches
+  }
+  return report
+})

@@ -1,0 +1,25 @@
+/** What a cleanup did, as metrics. */
+import { Clock, Effect, Metric } from "effect"
+import type { CleanupReport } from "../../domain/programs/Cleanup.ts"
+
+const lastRun = Metric.gauge("vlog_cleanup_last_run_timestamp_seconds", { description: "When a cleanup ended last" })
+const things = Metric.gauge("vlog_cleanup_things", {
+  description: "What the last cleanup took back or removed, by kind"
+})
+const breaches = Metric.gauge("vlog_audit_breaches", { description: "Invariants that did not hold in the last audit" })
+
+export const updateCleanup = Effect.fnUntraced(function* (report: CleanupReport) {
+  const kinds = {
+    requeued: report.requeued,
+    failed: report.failed,
+    offline: report.offline.length,
+    attempts: report.attempts.length,
+    temporaries: report.temporaries.length,
+    history: report.forgotten
+  }
+  yield* Metric.update(lastRun, (yield* Clock.currentTimeMillis) / 1000)
+  yield* Metric.update(breaches, report.breaches.length)
+  yield* Effect.forEach(Object.entries(kinds), ([kind, count]) =>
+    Metric.update(Metric.withAttributes(things, { kind }), count)
+  )
+})
