@@ -66,7 +66,7 @@ export const fill = Effect.fnUntraced(function* (megabytes: number) {
              jsonb_build_object('step', 'encode', 'percent', n % 101, 'worker', md5((n % 97)::text),
                                 'sha256', md5(n::text || 'a') || md5(n::text || 'b')) as progress,
              repeat(md5((n * 7)::text), 4)                          as text
-        from generate_series(1, ${Math.round(megabytes * 2_400)}) n;
+        from generate_series(1, ${Math.round(megabytes * 2_000)}) n;
       alter table jobs add primary key (id);
       create index on jobs (state, at);
       analyze jobs`)

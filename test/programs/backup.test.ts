@@ -13,6 +13,9 @@ import { TestDatabase } from "../support/postgres.ts"
 // Each test starts the whole program several times.
 vi.setConfig({ testTimeout: 90_000 })
 
+/** Half of the time of a short command is spent on reading its code. */
+const compileCache = join(tmpdir(), "vlog-test-compile-cache")
+
 const program = fileURLToPath(new URL("../../src/programs/backup.ts", import.meta.url))
 
 interface RunOptions {
@@ -24,7 +27,13 @@ interface RunOptions {
 const start = Effect.fnUntraced(function* (args: ReadonlyArray<string>, options: RunOptions) {
   const { url } = yield* TestDatabase
   return execa(process.execPath, [program, ...args], {
-    env: { ...libpq(url), BACKUP_PATH: options.path, BACKUP_VERIFY_LEVEL: "2", ...options.env },
+    env: {
+      NODE_COMPILE_CACHE: compileCache,
+      ...libpq(url),
+      BACKUP_PATH: options.path,
+      BACKUP_VERIFY_LEVEL: "2",
+      ...options.env
+    },
     reject: false
   })
 })

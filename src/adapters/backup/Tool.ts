@@ -1,5 +1,5 @@
 /** BackupTool by pg_dump and pg_restore. Archives flow through pipes: what is hashed is what is stored. */
-import { Effect, Layer, Stream } from "effect"
+import { Deferred, Effect, Layer, Stream } from "effect"
 import type { Wrapping } from "../../domain/backups/BackupName.ts"
 import type { DatabaseProblem, DatabaseRef } from "../../domain/ports/BackupDatabase.ts"
 import { type Archive, ArchiveRefused, BackupTool, ToolMissing } from "../../domain/ports/BackupTool.ts"
@@ -18,17 +18,23 @@ const dumpOptions = ["--format=custom", "--no-password", "--lock-wait-timeout=60
 const unwrap = <E>(archive: Archive<E>, wrapping: Wrapping): Stream.Stream<Uint8Array, E | ArchiveRefused> =>
   wrapping === "zstd" ? Zstd.decompress(archive) : archive
 
-/** Feeds a child and waits for its end. A child may end early, when it knows enough. */
-const feed = Effect.fnUntraced(function* <E>(
-  handle: Handle,
-  archive: Stream.Stream<Uint8Array, E>
-): Effect.fn.Return<ExitStatus, E> {
-  const feeding = Stream.runForEach(archive, handle.write).pipe(
-    Effect.andThen(handle.endInput),
+/** Feeds a child and waits for its end, which may come early: when it knows enough, or too much. */
+const feed = <E>(handle: Handle, archive: Stream.Stream<Uint8Array, E>): Effect.Effect<ExitStatus, E> =>
+  Effect.raceFirst(Effect.andThen(pour(handle, archive), Effect.never), handle.exitStatus)
+
+/** The same to the end of the archive: a checksum may come after all that pg_restore wants to see. */
+const feedAll = <E>(handle: Handle, archive: Stream.Stream<Uint8Array, E>): Effect.Effect<ExitStatus, E> => {
+  const poured = Deferred.makeUnsafe<void>()
+  const pouring = pour(handle, archive).pipe(
+    Effect.tap(() => Deferred.succeed(poured, undefined)),
     Effect.andThen(Effect.never)
   )
-  return yield* Effect.raceFirst(feeding, handle.exitStatus)
-})
+  const ending = Effect.tap(handle.exitStatus, ({ code }) => (code === 0 ? Deferred.await(poured) : Effect.void))
+  return Effect.raceFirst(pouring, ending)
+}
+
+const pour = <E>(handle: Handle, archive: Stream.Stream<Uint8Array, E>) =>
+  Stream.runForEach(archive, handle.write).pipe(Effect.andThen(handle.endInput))
 
 const make = Effect.gen(function* () {
   const servers = yield* Servers
@@ -80,7 +86,7 @@ const make = Effect.gen(function* () {
     const handle = yield* subprocess
       .start("pg_restore", ["--file=/dev/null"], { stdin: "pipe", stdout: "ignore" })
       .pipe(Effect.catchTag("SpawnFailed", missing))
-    yield* checkExit(handle, yield* feed(handle, unwrap(archive, wrapping)))
+    yield* checkExit(handle, yield* feedAll(handle, unwrap(archive, wrapping)))
   }, Effect.scoped)
 
   /** Choosing tables leaves out the schemas that they are in. */
@@ -114,7 +120,7 @@ const make = Effect.gen(function* () {
         { env: servers[into.server], bareEnvironment: true, stdin: "pipe", stdout: "ignore", grace: "5 seconds" }
       )
       .pipe(Effect.catchTag("SpawnFailed", missing))
-    const status = yield* feed(handle, unwrap(archive, wrapping))
+    const status = yield* feedAll(handle, unwrap(archive, wrapping))
     if (status.code !== 0) {
       const problem = databaseProblem(yield* handle.stderrTail)
       if (problem !== undefined) return yield* problem

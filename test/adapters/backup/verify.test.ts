@@ -2,7 +2,7 @@ import { copyFile, readFile, rm, truncate, writeFile } from "node:fs/promises"
 import { createHash } from "node:crypto"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
 import { BackupName } from "../../../src/domain/backups/BackupName.ts"
 import { BackupDatabase } from "../../../src/domain/ports/BackupDatabase.ts"
@@ -85,6 +85,20 @@ describe("verification", () => {
       yield* tool.contents(store.read(name), "none")
       const error = yield* Effect.flip(tool.readThrough(store.read(name), "none"))
       assert.strictEqual(error._tag, "ArchiveRefused")
+    }).pipe(inDatabase)
+  )
+
+  it.live("reads a compressed archive to its checksum, which is the last thing in it", () =>
+    Effect.gen(function* () {
+      yield* withRows
+      const store = yield* BackupStore
+      const tool = yield* BackupTool
+      const { name } = yield* backUp({ level: 2, wrapping: "zstd", compression: 1 })
+      const bytes = Buffer.concat(yield* Stream.runCollect(store.read(name)))
+      yield* tool.readThrough(Stream.make(bytes), "zstd")
+      bytes[bytes.length - 1]! ^= 1
+      const error = yield* Effect.flip(tool.readThrough(Stream.make(bytes), "zstd"))
+      assert.include(error.message, "it cannot be unpacked")
     }).pipe(inDatabase)
   )
 

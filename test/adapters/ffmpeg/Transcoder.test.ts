@@ -124,7 +124,7 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
 const adapters = Layer.mergeAll(
   Probe.layer,
   Inspector.layer,
-  FfmpegTranscoder.layer({ stallAfter: Duration.minutes(1), nvencSessions: null, nvencSessions: null })
+  FfmpegTranscoder.layer({ stallAfter: Duration.minutes(1), nvencSessions: null })
 ).pipe(Layer.provideMerge(Subprocess.layer))
 
 layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the transcoder", (it) => {
