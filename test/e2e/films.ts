@@ -87,9 +87,6 @@ export const portraitMov = async (folder: string): Promise<Film> => {
   const lying = join(folder, "lying.mp4")
   const path = join(folder, "portrait.mov")
   await ffmpeg([...inputs(film, "640x360"), ...x264.split(" "), lying])
-  await ffmpegWith(`-display_rotation 90 -i ${lying} -c copy`, path).catch(() =>
-    // Before ffmpeg 6 the note was a tag of the output.
-    ffmpegWith(`-i ${lying} -c copy -metadata:s:v:0 rotate=270`, path)
-  )
+  await ffmpegWith(`-i ${lying} -c copy -metadata:s:v:0 rotate=270`, path)
   return { ...film, path, slug: "portrait" }
 }

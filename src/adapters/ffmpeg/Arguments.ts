@@ -207,19 +207,20 @@ export const transcodeArguments = (
 ]
 
 /** Early enough that nothing is given away, late enough to be past a black start. */
-const posterAt = (plan: TranscodePlan) => Math.min(plan.duration * 0.2, 30)
+export const posterAt = (plan: TranscodePlan) => Math.min(plan.duration * 0.2, 30)
 
-/** The most typical of the next pictures, so that a cut or a flash is not chosen. */
+/** The most typical of the pictures that begin after `at` seconds, so that a cut or a flash is not chosen. */
 export const posterArguments = (
   plan: TranscodePlan,
-  paths: { readonly source: string; readonly poster: string }
+  paths: { readonly source: string; readonly poster: string },
+  at: number
 ): ReadonlyArray<string> => {
   const [top] = plan.video
   const size = plan.video.find((rendition) => rendition.height <= 720 || rendition.width <= 720) ?? top
   return [
     ...quiet,
     "-ss",
-    posterAt(plan).toFixed(3),
+    at.toFixed(3),
     ...inputOptions(paths.source),
     "-filter_complex",
     `[0:${plan.videoStream}]thumbnail=n=24${size === undefined ? "" : `,${scale(size)}`}${

@@ -1,6 +1,6 @@
 /** Transcoder by one ffmpeg a task. */
 import { type Cause, Clock, Duration, Effect, Layer, Queue, Semaphore, Stream } from "effect"
-import { mkdir, readFile } from "node:fs/promises"
+import { access, mkdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
@@ -10,7 +10,7 @@ import type { TranscodeEvent } from "../../domain/ports/Transcoder.ts"
 import { TranscodeFailed, Transcoder } from "../../domain/ports/Transcoder.ts"
 import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
 import { Subprocess } from "../process/Subprocess.ts"
-import { environmentFor, listName, posterArguments, transcodeArguments } from "./Arguments.ts"
+import { environmentFor, listName, posterArguments, posterAt, transcodeArguments } from "./Arguments.ts"
 import { detect, tryOut } from "./Detection.ts"
 import { cause, failureReason } from "./FailureReason.ts"
 import { passes } from "./Passes.ts"
@@ -40,25 +40,29 @@ const blameDevice = (error: TranscodeFailed, plan: TranscodePlan): TranscodeFail
     ? new TranscodeFailed({ reason: "device", problem: error.problem, details: error.details })
     : error
 
-/** Files of a rendition that ffmpeg's list names and that were not seen before. A listed file never changes again. */
+/** Files of a rendition that ffmpeg's list names. A listed file never changes again. */
 const makeFolderWatch = (folder: string, rendition: RenditionName) => {
   let seen = 0
-  return async (): Promise<ReadonlyArray<TranscodeEvent>> => {
+  const read = async (): Promise<ReadonlyArray<string>> => {
     const list = await readFile(join(folder, listName), "utf8").catch(() => "")
     const listed = list.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
     // The init segment is complete when the first media segment is.
-    const names = listed.length > 0 ? [initName, ...listed] : []
+    return listed.length > 0 ? [initName, ...listed] : []
+  }
+  /** Those that it was not told of before. */
+  const take = (names: ReadonlyArray<string>): ReadonlyArray<TranscodeEvent> => {
     const fresh = names.slice(seen)
     seen = names.length
     return fresh.map((name) => ({ _tag: "FileReady", rendition, name, path: join(folder, name) }))
   }
+  return { read, take }
 }
 
 export interface TranscoderOptions {
   /** No frame for so long ends the attempt. */
   readonly stallAfter: Duration.Duration
   /** Sessions that NVIDIA's driver, or whoever shares the GPUs, grants this worker; null where there is no limit. */
-  readonly nvencSessions: number | null
+  readonly nvencSessions?: number | null
   /** The folder that holds `dev` and `sys`. */
   readonly root?: string
 }
@@ -87,8 +91,14 @@ const make = (options: TranscoderOptions) =>
       const names = renditionNames(job.plan)
       yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
       const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
-      const look = Effect.promise(() => Promise.all(watches.map((watch) => watch()))).pipe(
-        Effect.flatMap((events) => Queue.offerAll(queue, events.flat()))
+      const look = Effect.promise(() => Promise.all(watches.map((watch) => watch.read()))).pipe(
+        // One step: the end of ffmpeg interrupts a look at any other point, and what was noted must have been told.
+        Effect.map((lists) =>
+          Queue.offerAllUnsafe(
+            queue,
+            lists.flatMap((names, index) => watches[index]!.take(names))
+          )
+        )
       )
 
       const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }), {
@@ -126,7 +136,7 @@ const make = (options: TranscoderOptions) =>
 
     const run = Effect.fnUntraced(
       function* (job: TranscodeJob, queue: Events) {
-        const limited = job.plan.encoder.backend === "nvenc" ? options.nvencSessions : null
+        const limited = job.plan.encoder.backend === "nvenc" ? (options.nvencSessions ?? null) : null
         const parts = passes(job.plan, limited)
         for (const [index, plan] of parts.entries()) {
           const pass = runPass({ ...job, plan }, queue, (frames) =>
@@ -156,7 +166,11 @@ const make = (options: TranscoderOptions) =>
       readonly source: string
       readonly path: string
     }) {
-      yield* subprocess.run("ffmpeg", posterArguments(job.plan, { source: job.source, poster: job.path }))
+      const take = (at: number) =>
+        subprocess.run("ffmpeg", posterArguments(job.plan, { source: job.source, poster: job.path }, at))
+      yield* take(posterAt(job.plan))
+      // No picture begins after that where one stands for the whole time, or where only the sound goes on.
+      if (!(yield* Effect.isSuccess(Effect.tryPromise(() => access(job.path))))) yield* take(0)
     }, Effect.mapError(toTranscodeFailed))
 
     return Transcoder.of({

@@ -1,213 +1,246 @@
-import { afterAll, assert, beforeAll, describe, it, layer } from "@effect/vitest"
-import { Duration, Effect, Layer, Result, Stream } from "effect"
 import { execFile } from "node:child_process"
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
+import { assert, layer } from "@effect/vitest"
+import { Duration, Effect, Layer, Stream } from "effect"
+import { createHash } from "node:crypto"
+import { afterAll, beforeAll } from "vitest"
 import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
-import { sampleVideoArguments } from "../../../src/adapters/ffmpeg/SampleVideo.ts"
 import * as FfmpegTranscoder from "../../../src/adapters/ffmpeg/Transcoder.ts"
-import * as SegmentInspector from "../../../src/adapters/mp4/Inspector.ts"
+import * as Inspector from "../../../src/adapters/mp4/Inspector.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { Sha256 } from "../../../src/domain/ids.ts"
 import { assemble } from "../../../src/domain/jobs/Completion.ts"
-import type { Encoder } from "../../../src/domain/media/Encoder.ts"
-import { RenditionName } from "../../../src/domain/media/Rendition.ts"
+import { trackDuration } from "../../../src/domain/media/Presentation.ts"
 import type { RegisteredFile } from "../../../src/domain/media/Segment.ts"
-import type { TranscodePlan } from "../../../src/domain/media/TranscodePlan.ts"
-import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
+import { type TranscodePlan, wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
 import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
-import { SegmentInspector as Inspector } from "../../../src/domain/ports/SegmentInspector.ts"
-import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
-import { source } from "../../domain/support/sources.ts"
-import { type Answer, fakeMachine, programsIn } from "../../support/drivers.ts"
-import { machines } from "./machines.ts"
+import { SegmentInspector } from "../../../src/domain/ports/SegmentInspector.ts"
+import { type TranscodeEvent, Transcoder } from "../../../src/domain/ports/Transcoder.ts"
+import { listen, pictureOf, watch } from "../../support/media.ts"
+import { makeOddSource, type OddSource } from "../../support/oddSources.ts"
 
 let folder: string
-let samples: Readonly<Record<"thirty" | "film", string>>
-
-const shortFilm = "-y -f lavfi -i testsrc2=size=320x180:rate=24000/1001:duration=5 -c:v libx264 -preset ultrafast"
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "vlog-transcoder-"))
-  samples = { thirty: join(folder, "thirty.mp4"), film: join(folder, "film.mp4") }
-  const picture = { output: samples.thirty, seconds: 5, width: 320, height: 180, frameRate: 30 }
-  await execute("ffmpeg", [...sampleVideoArguments(picture)])
-  await execute("ffmpeg", [...shortFilm.split(" "), samples.film])
-}, 120_000)
+})
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-const execute = promisify(execFile)
+type Ready = Extract<TranscodeEvent, { readonly _tag: "FileReady" }>
 
-/** Real rungs of a small picture: the ladder of the domain would have a single one. */
-const smallLadder = (plan: TranscodePlan): TranscodePlan => ({
-  ...plan,
-  video: [
-    [320, 180],
-    [240, 136],
-    [160, 90]
-  ].map(([width = 0, height = 0]) => ({ name: RenditionName.make(`${height}p`), width, height, maxBitrate: 400 }))
+const register = Effect.fnUntraced(function* (file: Ready) {
+  const inspector = yield* SegmentInspector
+  const facts = yield* inspector.inspect(file)
+  const bytes = yield* Effect.promise(() => readFile(file.path))
+  const sha256 = Sha256.make(createHash("sha256").update(bytes).digest("hex"))
+  return { rendition: file.rendition, name: file.name, bytes: bytes.length, sha256, facts } satisfies RegisteredFile
 })
 
-const sha256 = Sha256.make("0".repeat(64))
+const softwareEncoder = Effect.gen(function* () {
+  const { capabilities } = yield* Transcoder
+  const encoder = capabilities.encoders.find(({ name }) => name === "libx264")
+  return encoder ?? (yield* Effect.die("libx264 does not work here"))
+})
 
-/** Every file that came out, looked into as the server would. */
-const filesOf = Effect.fnUntraced(function* (plan: TranscodePlan, source: string, folder: string) {
+/** From the file to a judged presentation, with each rendition as one file to look at. */
+const transcode = Effect.fnUntraced(function* (source: string, name: string) {
+  const probe = yield* MediaProbe
   const transcoder = yield* Transcoder
-  const inspector = yield* Inspector
-  return yield* transcoder.transcode({ plan, source, folder }).pipe(
+  const plan = wholeSource(yield* probe.probe(source), { encoder: yield* softwareEncoder })
+  const out = join(folder, name)
+  const files = yield* transcoder.transcode({ plan, source, folder: out }).pipe(
     Stream.filter((event) => event._tag === "FileReady"),
-    Stream.mapEffect(({ name, path, rendition }) =>
-      Effect.map(inspector.inspect({ name, path }), (facts): RegisteredFile => ({
-        rendition,
-        name,
-        bytes: 1,
-        sha256,
-        facts
-      }))
-    ),
+    Stream.mapEffect(register),
     Stream.runCollect
   )
+  const languages = Object.fromEntries(plan.audio.map((track) => [track.name, track.language]))
+  const presentation = yield* Effect.fromResult(assemble(files, { duration: plan.duration, languages }))
+  const wholes = yield* Effect.promise(async () => {
+    const found: Record<string, string> = {}
+    for (const track of [...presentation.video, ...presentation.audio]) {
+      const parts = [track.init, ...track.segments.map((segment) => segment.name)]
+      const path = join(out, `${track.name}.mp4`)
+      await writeFile(
+        path,
+        Buffer.concat(await Promise.all(parts.map((part) => readFile(join(out, track.name, part)))))
+      )
+      found[track.name] = path
+    }
+    return found
+  })
+  return { plan, presentation, wholes }
 })
 
-const options = { stallAfter: Duration.seconds(60), nvencSessions: null }
+/** How light the four quarters of the first picture are: upper left, upper right, lower left, lower right. */
+const quarters = async (path: string): Promise<ReadonlyArray<number>> => {
+  const { stdout } = await promisify(execFile)(
+    "ffmpeg",
+    ["-v", "error", "-i", path, ..."-vf scale=2:2:flags=area -frames:v 1 -f rawvideo -pix_fmt gray -".split(" ")],
+    { encoding: "buffer" }
+  )
+  return [...stdout]
+}
 
-const real = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(options)).pipe(
-  Layer.provide(Subprocess.layer),
-  Layer.provideMerge(SegmentInspector.layer)
-)
+interface Expected {
+  readonly sizes: ReadonlyArray<readonly [number, number]>
+  readonly frames: number
+  readonly seconds: number
+  readonly sounds?: ReadonlyArray<string>
+  /** Where the white half of the source is to be seen. */
+  readonly white?: "left" | "top"
+}
 
-layer(real, { excludeTestServices: true, timeout: "60 seconds" })("real ladders", (it) => {
-  const encoders: ReadonlyArray<Encoder> = [
-    { name: "libx264", codec: "h264", backend: "software", device: null },
-    { name: "libx265", codec: "hevc", backend: "software", device: null },
-    { name: "libsvtav1", codec: "av1", backend: "software", device: null }
-  ]
+const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
+  plain: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  rotated: { sizes: [[180, 320]], frames: 50, seconds: 2, white: "top" },
+  // 36 pictures a second on average, on a grid of 48, until the last picture ends.
+  variable: { sizes: [[320, 180]], frames: 93, seconds: 1.9333 },
+  late: { sizes: [[320, 180]], frames: 60, seconds: 2.002, sounds: ["und"] },
+  interlaced: { sizes: [[320, 240]], frames: 50, seconds: 2 },
+  anamorphic: {
+    sizes: [
+      [1024, 576],
+      [854, 480],
+      [640, 360]
+    ],
+    frames: 50,
+    seconds: 2
+  },
+  odd: { sizes: [[322, 182]], frames: 50, seconds: 2 },
+  tenBit: { sizes: [[320, 180]], frames: 50, seconds: 2 },
+  pq: { sizes: [[320, 180]], frames: 50, seconds: 2 },
+  fullRange: { sizes: [[320, 180]], frames: 50, seconds: 2 },
+  coverFirst: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  longSound: { sizes: [[320, 180]], frames: 125, seconds: 5, sounds: ["und"] },
+  manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["ger", "fre"] },
+  transportStream: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
+}
 
-  const cases = [
-    ...encoders.map((encoder) => ({ encoder, sample: "thirty", frames: 150, cut: [120, 30] }) as const),
-    // 23.976 frames a second: a segment of four seconds is 96 frames.
-    { encoder: encoders[0]!, sample: "film", frames: 120, cut: [96, 24] } as const
-  ]
+const adapters = Layer.mergeAll(
+  Probe.layer,
+  Inspector.layer,
+  FfmpegTranscoder.layer({ stallAfter: Duration.minutes(1) })
+).pipe(Layer.provideMerge(Subprocess.layer))
 
-  for (const { cut, encoder, frames, sample } of cases) {
+layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the transcoder", (it) => {
+  for (const [kind, expected] of Object.entries(kinds) as ReadonlyArray<[OddSource, Expected]>) {
     it.effect(
-      `of ${encoder.name} from ${frames} frames are whole, and cut at the same frames`,
+      `makes a whole ladder of a source of the kind ${kind}`,
       () =>
         Effect.gen(function* () {
-          const source = yield* (yield* MediaProbe).probe(samples[sample])
-          const plan = smallLadder(wholeSource(source, { encoder }))
-          assert.strictEqual(plan.frames, frames)
-          const files = yield* filesOf(plan, samples[sample], join(folder, `${sample}-${encoder.name}`))
-          const assembled = assemble(files, { duration: plan.duration, languages: {} })
-          const presentation = Result.getOrThrowWith(assembled, (error) => error)
-          assert.strictEqual(presentation.video.length, 3)
-          for (const { name } of plan.video) {
-            const segments = files.flatMap((file) =>
-              file.rendition === name && file.facts._tag === "MediaSegment" ? [file.facts] : []
-            )
-            assert.deepStrictEqual(
-              segments.map(({ samples }) => samples),
-              [...cut]
-            )
-            assert.isTrue(segments.every(({ startsWithKeyframe }) => startsWithKeyframe))
+          const source = yield* Effect.promise(() => makeOddSource(kind, folder))
+          const { plan, presentation, wholes } = yield* transcode(source, kind)
+          assert.deepStrictEqual(
+            presentation.video.map(({ height, width }) => [width, height]),
+            expected.sizes.map((size) => [...size])
+          )
+          assert.deepStrictEqual(
+            presentation.audio.map((track) => track.language),
+            [...(expected.sounds ?? [])]
+          )
+          assert.strictEqual(plan.frames, expected.frames)
+          for (const track of presentation.video) {
+            const path = wholes[track.name]!
+            const frame = track.frameRate.denominator / track.frameRate.numerator
+            assert.approximately(trackDuration(track), expected.seconds, frame / 2)
+            yield* Effect.promise(async () => {
+              const { complaints, frames } = await watch(path)
+              assert.strictEqual(complaints, "", track.name)
+              assert.strictEqual(frames, expected.frames, track.name)
+              const picture = await pictureOf(path)
+              assert.deepInclude(picture, { width: track.width, height: track.height, pix_fmt: "yuv420p" })
+              assert.strictEqual(picture.sample_aspect_ratio, "1:1")
+              const [upperLeft, upperRight, lowerLeft] = (await quarters(path)) as [number, number, number]
+              assert.isAbove(upperLeft, 190)
+              assert.isAbove(expected.white === "top" ? upperRight : lowerLeft, 190)
+              assert.isBelow(expected.white === "top" ? lowerLeft : upperRight, 170)
+            })
+          }
+          for (const track of presentation.audio) {
+            assert.approximately(trackDuration(track), expected.seconds, 0.05)
+            const { complaints, seconds } = yield* Effect.promise(() => listen(wholes[track.name]!))
+            assert.strictEqual(complaints, "", track.name)
+            assert.approximately(seconds, expected.seconds, 0.05)
           }
         }),
-      60_000
+      { timeout: 120_000 }
     )
   }
-})
 
-describe("a transcoder on a machine of files", () => {
-  const onMachine = (machine: keyof typeof machines, own: Partial<FfmpegTranscoder.TranscoderOptions>) =>
+  const planOf = Effect.fnUntraced(function* (source: string) {
+    const probe = yield* MediaProbe
+    return wholeSource(yield* probe.probe(source), { encoder: yield* softwareEncoder })
+  })
+
+  const run = Effect.fnUntraced(function* (plan: TranscodePlan, source: string, name: string) {
+    const transcoder = yield* Transcoder
+    return yield* transcoder.transcode({ plan, source, folder: join(folder, name) }).pipe(Stream.runCollect)
+  })
+
+  it.effect("makes the same bytes again: a repeated task is harmless", () =>
     Effect.gen(function* () {
-      const { bin, root } = yield* fakeMachine(machines[machine])
-      const context = yield* Layer.build(
-        FfmpegTranscoder.layer({ ...options, ...own, root }).pipe(Layer.provide(programsIn(bin)))
-      )
-      return { bin, root, transcoder: yield* Effect.provide(Transcoder, context) }
-    })
-
-  it.live("tries an encoder again when asked", () =>
-    Effect.gen(function* () {
-      const { transcoder } = yield* onMachine("T4", {})
-      const [works] = transcoder.capabilities.encoders
-      const refused = transcoder.capabilities.refused.find(({ encoder }) => encoder.name === "av1_nvenc")
-      yield* transcoder.tryOut(works!)
-      const error = yield* Effect.flip(transcoder.tryOut(refused!.encoder))
-      assert.strictEqual(error.reason, "device")
-      assert.strictEqual(error.message, "Codec not supported")
-    }).pipe(Effect.scoped)
-  )
-
-  const gpu: Encoder = { name: "h264_nvenc", codec: "h264", backend: "nvenc", device: "0", vendor: "nvidia" }
-
-  it.live("uses no more sessions at once than VLOG_NVENC_MAX_SESSIONS", () =>
-    Effect.gen(function* () {
-      const { bin, transcoder } = yield* onMachine("T4", { nvencSessions: 2 })
-      const plan = smallLadder(wholeSource(source(), { encoder: gpu }))
-      yield* Stream.runDrain(transcoder.transcode({ plan, source: samples.thirty, folder: join(bin, "out") }))
-      const calls = yield* Effect.promise(() => readFile(join(bin, "calls"), "utf8"))
-      const jobs = calls.split("\n").filter((line) => line.includes("-progress"))
-      assert.deepStrictEqual(
-        jobs.map((line) => line.match(/-c:v h264_nvenc/g)?.length),
-        [2, 1]
-      )
-    }).pipe(Effect.scoped)
-  )
-
-  const unlucky = (answer: Pick<Answer, "stderr" | "signal">, encoder = gpu) =>
-    Effect.gen(function* () {
-      const machine = { ...machines.T4, answers: [{ when: ["-progress"], ...answer }] }
-      const { bin, root } = yield* fakeMachine(machine)
-      const context = yield* Layer.build(
-        FfmpegTranscoder.layer({ ...options, root }).pipe(Layer.provide(programsIn(bin)))
-      )
-      const transcoder = yield* Effect.provide(Transcoder, context)
-      const plan = wholeSource(source(), { encoder })
-      return yield* Effect.flip(
-        Stream.runDrain(transcoder.transcode({ plan, source: samples.thirty, folder: join(bin, "out") }))
-      )
-    }).pipe(Effect.scoped)
-
-  const ends = [
-    // libavcodec/nvenc.c, where a GeForce has no session left.
-    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)", "device"],
-    // The same on drivers before 530.
-    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21): (no details)", "device"],
-    // libavutil/hwcontext_cuda.c, where the GPU fell off its bus.
-    [
-      "[AVHWDeviceContext @ 0x1] cu->cuInit(0) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",
-      "device"
-    ],
-    // libavcodec/vaapi_encode.c, where the picture is larger than the hardware takes.
-    [
-      "[h264_vaapi @ 0x1] Hardware does not support encoding at size 8192x8192 (constraints: width 32-4096 height 32-4096).",
-      "device"
-    ],
-    ["something that nobody has heard of", "device"],
-    ["av_interleaved_write_frame(): No space left on device", "resources"],
-    ["/in/cat.mp4: Invalid data found when processing input", "source"]
-  ] as const
-
-  for (const [stderr, reason] of ends) {
-    it.live(`takes for the fault of the ${reason}: ${stderr}`, () =>
-      Effect.gen(function* () {
-        const error = yield* unlucky({ stderr })
-        assert.strictEqual(error.reason, reason)
-        assert.include(error.message, stderr.replace(/^\[.*?\] /, ""))
+      const source = yield* Effect.promise(() => makeOddSource("plain", folder))
+      const plan = yield* planOf(source)
+      const digests = Effect.fnUntraced(function* (name: string) {
+        const events = yield* run(plan, source, name)
+        const files = yield* Effect.forEach(
+          events.filter((event) => event._tag === "FileReady"),
+          register
+        )
+        return files.map((file) => `${file.rendition}/${file.name} ${file.sha256}`).toSorted()
       })
-    )
-  }
+      const first = yield* digests("once")
+      assert.isAtLeast(first.length, 4)
+      assert.deepStrictEqual(yield* digests("twice"), first)
+    })
+  )
 
-  it.live("takes a crash for the device's fault, and on the processor for nobody's", () =>
+  it.effect("tells how far it is, and names a file only when it is whole", () =>
     Effect.gen(function* () {
-      const crash = { stderr: "", signal: "SEGV" }
-      assert.strictEqual((yield* unlucky(crash)).reason, "device")
-      const software: Encoder = { name: "libx264", codec: "h264", backend: "software", device: null }
-      assert.strictEqual((yield* unlucky(crash, software)).reason, "crashed")
+      const source = yield* Effect.promise(() => makeOddSource("longSound", folder))
+      const events = yield* run(yield* planOf(source), source, "events")
+      const advances = events.flatMap((event) => (event._tag === "Advanced" ? [event.frames] : []))
+      assert.deepStrictEqual(
+        advances,
+        advances.toSorted((a, b) => a - b)
+      )
+      assert.strictEqual(advances.at(-1), 125)
+      const names = events.flatMap((event) =>
+        event._tag === "FileReady" && event.rendition === "180p" ? [event.name] : []
+      )
+      assert.deepStrictEqual(names, ["init.mp4", "seg_00000.m4s", "seg_00001.m4s"])
+    })
+  )
+
+  it.effect("says that the source is to blame for a source that is", () =>
+    Effect.gen(function* () {
+      const source = yield* Effect.promise(() => makeOddSource("plain", folder))
+      const plan = yield* planOf(source)
+      const broken = join(folder, "broken.mp4")
+      yield* Effect.promise(() => writeFile(broken, "This is no film any more.".repeat(100)))
+      const error = yield* Effect.flip(run(plan, broken, "broken"))
+      assert.strictEqual(error.reason, "source")
+      assert.include(error.details, "Invalid data found")
+    })
+  )
+
+  it.effect("writes one picture as a poster", () =>
+    Effect.gen(function* () {
+      const transcoder = yield* Transcoder
+      const inspector = yield* SegmentInspector
+      for (const kind of ["plain", "single", "rotated", "longSound"] as const) {
+        const source = yield* Effect.promise(() => makeOddSource(kind, folder))
+        const path = join(folder, `${kind}.jpg`)
+        yield* transcoder.poster({ plan: yield* planOf(source), source, path })
+        assert.deepStrictEqual(yield* inspector.inspect({ name: "poster.jpg", path }), { _tag: "Attachment" })
+        const { height, width } = yield* Effect.promise(() => pictureOf(path))
+        assert.deepStrictEqual([width, height], kind === "rotated" ? [180, 320] : [320, 180])
+      }
     })
   )
 })

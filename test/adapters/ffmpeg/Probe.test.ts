@@ -1,0 +1,142 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
+import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
+import { toNumber } from "../../../src/domain/media/FrameRate.ts"
+import { displaySize, objection, type Source } from "../../../src/domain/media/Source.ts"
+import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
+import { makeOddSource, type OddSource } from "../../support/oddSources.ts"
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "vlog-probe-"))
+})
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const approximately = (actual: number, expected: number, within = 0.002) =>
+  assert.approximately(actual, expected, within)
+
+const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
+  plain: ({ audio, container, video }) => {
+    assert.include(container, "mp4")
+    assert.deepInclude(video, {
+      codec: "h264",
+      width: 320,
+      height: 180,
+      frames: 50,
+      rotation: 0,
+      bitDepth: 8,
+      start: 0
+    })
+    assert.deepInclude(video, { constantFrameRate: true, fullRange: false, dynamicRange: "sdr", pixelAspect: 1 })
+    assert.strictEqual(toNumber(video.nominalFrameRate), 25)
+    approximately(video.duration, 2)
+    assert.strictEqual(audio.length, 1)
+    assert.deepInclude(audio[0], { codec: "aac", channels: 1, sampleRate: 48000, language: "und" })
+    approximately(audio[0]!.duration!, 2, 0.05)
+  },
+  rotated: ({ audio, video }) => {
+    assert.deepInclude(video, { width: 320, height: 180, rotation: 90 })
+    assert.deepStrictEqual(displaySize(video), { width: 180, height: 320 })
+    assert.deepStrictEqual(audio, [])
+  },
+  variable: ({ video }) => {
+    assert.isFalse(video.constantFrameRate)
+    assert.strictEqual(video.frames, 72)
+    assert.approximately(toNumber(video.averageFrameRate), 36, 1.5)
+  },
+  late: ({ video }) => {
+    assert.isTrue(video.constantFrameRate, "whole milliseconds hide no constant rate")
+    assert.deepStrictEqual(video.nominalFrameRate, { numerator: 30_000, denominator: 1001 })
+    assert.strictEqual(video.frames, 60)
+    assert.isBelow(video.promised - video.start - video.duration, 0.1, "nothing is missing from it")
+  },
+  interlaced: ({ video }) => {
+    assert.strictEqual(video.fieldOrder, "interlaced")
+    assert.strictEqual(video.frames, 50)
+  },
+  anamorphic: ({ video }) => {
+    approximately(video.pixelAspect, 64 / 45)
+    assert.deepStrictEqual(displaySize(video), { width: 1024, height: 576 })
+  },
+  odd: ({ video }) => assert.deepInclude(video, { width: 321, height: 181, pixelFormat: "yuv444p" }),
+  tenBit: ({ video }) => assert.deepInclude(video, { bitDepth: 10, dynamicRange: "sdr" }),
+  pq: ({ video }) => assert.deepInclude(video, { codec: "hevc", bitDepth: 10, dynamicRange: "pq" }),
+  fullRange: ({ video }) => assert.isTrue(video.fullRange),
+  coverFirst: ({ audio, video }) => {
+    assert.deepInclude(video, { index: 1, codec: "h264", width: 320, frames: 50 })
+    assert.strictEqual(audio[0]?.index, 2)
+  },
+  longSound: ({ audio, video }) => {
+    approximately(video.duration, 2)
+    approximately(audio[0]!.duration!, 5, 0.05)
+  },
+  manySounds: ({ audio }) =>
+    assert.deepStrictEqual(
+      audio.map(({ channels, language, sampleRate }) => ({ channels, language, sampleRate })),
+      [
+        { channels: 1, language: "ger", sampleRate: 48_000 },
+        { channels: 6, language: "fre", sampleRate: 44_100 }
+      ]
+    ),
+  transportStream: ({ audio, video }) => {
+    assert.strictEqual(video.frames, 50)
+    assert.isTrue(video.constantFrameRate)
+    assert.isBelow(Math.abs(video.start), 0.1, "times count from the start of the file, not from 1.4 s")
+    assert.isBelow(Math.abs(audio[0]!.start), 0.1)
+    approximately(video.duration, 2, 0.05)
+  },
+  single: ({ video }) => {
+    assert.strictEqual(video.frames, 1)
+    approximately(video.duration, 0.04)
+  }
+}
+
+const probe = (path: string) => Effect.flatMap(MediaProbe, (probe) => probe.probe(path))
+
+layer(Probe.layer.pipe(Layer.provideMerge(Subprocess.layer)), { excludeTestServices: true })("the probe", (it) => {
+  for (const [kind, check] of Object.entries(expected) as ReadonlyArray<[OddSource, (source: Source) => void]>) {
+    it.effect(
+      `describes a source of the kind ${kind}`,
+      () =>
+        Effect.gen(function* () {
+          const path = yield* Effect.promise(() => makeOddSource(kind, folder))
+          const source = yield* probe(path)
+          check(source)
+          assert.isNull(objection(source))
+        }),
+      { timeout: 60_000 }
+    )
+  }
+
+  /** A playlist that is called a film must not make ffprobe read another file of this machine. */
+  it.effect.each([
+    ["a playlist", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nSECRET\n#EXT-X-ENDLIST\n"],
+    ["a list to concatenate", "ffconcat version 1.0\nfile 'SECRET'\n"],
+    ["a text", "This is no film.\n".repeat(100)]
+  ] as const)("rejects %s that is called a film", ([what, text]) =>
+    Effect.gen(function* () {
+      const secret = yield* Effect.promise(() => makeOddSource("plain", folder))
+      const path = join(folder, `${what.replaceAll(" ", "-")}.mp4`)
+      yield* Effect.promise(() => writeFile(path, text.replace("SECRET", secret)))
+      const error = yield* Effect.flip(probe(path))
+      assert.strictEqual(error._tag, "SourceRejected")
+      assert.include(error.message, "not a video that can be read")
+      assert.notInclude(error.message, folder, "a path of this machine tells an uploader nothing")
+    })
+  )
+
+  it.effect("says that it could not look where there is no file: that is no fault of the file", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(probe(join(folder, "missing.mp4")))
+      assert.strictEqual(error._tag, "ProbeUnavailable")
+      assert.include(error.message, "missing.mp4")
+    })
+  )
+})

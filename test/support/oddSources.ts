@@ -1,0 +1,86 @@
+/** Small videos of the kinds that break naive commands. Left half white, right half in motion, two seconds unless said. */
+import { join } from "node:path"
+import { ffmpeg } from "./media.ts"
+
+const picture = (size: string, rate = "25", seconds = 2) =>
+  `testsrc2=s=${size}:r=${rate}:d=${seconds},drawbox=w=iw/2:t=fill:c=white`
+const tone = (seconds = 2) => `sine=f=440:d=${seconds}:r=48000`
+const x264 = "-c:v libx264 -preset ultrafast -crf 28"
+
+/** Arguments: inputs as lavfi graphs, then options, then the name of the file. */
+interface Recipe {
+  readonly name: string
+  readonly inputs: ReadonlyArray<string>
+  readonly options: string
+  /** Made from the first before: the same options mean the second step then. */
+  readonly first?: { readonly name: string; readonly options: string }
+}
+
+const recipes = {
+  plain: { name: "plain.mp4", inputs: [picture("320x180"), tone()], options: `${x264} -c:a aac` },
+  /** To be turned clockwise: before ffmpeg 6 the tag of the output counts the other way. */
+  rotated: {
+    name: "rotated.mov",
+    inputs: [picture("320x180")],
+    first: { name: "lying.mp4", options: x264 },
+    options: "-c copy -metadata:s:v:0 rotate=270"
+  },
+  variable: {
+    name: "variable.mp4",
+    inputs: [picture("320x180", "60")],
+    options: `-vf select='if(lt(n\\,60)\\,1\\,not(mod(n\\,5)))' -vsync vfr ${x264}`
+  },
+  late: {
+    name: "late.mkv",
+    inputs: [picture("320x180", "30000/1001"), tone()],
+    first: { name: "late-plain.mp4", options: `${x264} -bf 2 -c:a aac` },
+    options: "-c copy -output_ts_offset 1.021"
+  },
+  interlaced: {
+    name: "interlaced.mp4",
+    inputs: [picture("320x240", "50")],
+    options: `-vf tinterlace=interleave_top,fieldorder=tff ${x264} -flags +ilme+ildct -x264opts tff=1`
+  },
+  anamorphic: { name: "anamorphic.mp4", inputs: [picture("720x576")], options: `-vf setsar=64/45 ${x264}` },
+  odd: {
+    name: "odd.mkv",
+    inputs: [`${picture("320x180")},format=yuv444p,scale=321:181`],
+    options: `${x264} -pix_fmt yuv444p`
+  },
+  tenBit: { name: "ten-bit.mkv", inputs: [picture("320x180")], options: `${x264} -pix_fmt yuv422p10le` },
+  pq: {
+    name: "pq.mkv",
+    inputs: [picture("320x180")],
+    options: `-c:v libx265 -preset ultrafast -x265-params log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc -pix_fmt yuv420p10le`
+  },
+  fullRange: { name: "full-range.mp4", inputs: [picture("320x180")], options: `${x264} -pix_fmt yuvj420p` },
+  coverFirst: {
+    name: "cover-first.mkv",
+    inputs: ["color=red:s=600x600:r=25:d=0.04", picture("320x180"), tone()],
+    options: `-map 0:v -map 1:v -map 2:a -c:v:0 png -c:v:1 libx264 -preset ultrafast -disposition:v:0 0 -c:a aac`
+  },
+  longSound: { name: "long-sound.mp4", inputs: [picture("320x180"), tone(5)], options: `${x264} -c:a aac` },
+  manySounds: {
+    name: "many-sounds.mkv",
+    inputs: [picture("320x180"), tone(), "aevalsrc=0.1*sin(700*t)|0|0|0|0|0.1*sin(900*t):c=5.1:d=2:s=44100"],
+    options: `-map 0:v -map 1:a -map 2:a ${x264} -c:a aac -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre`
+  },
+  transportStream: { name: "stream.ts", inputs: [picture("320x180"), tone()], options: `${x264} -c:a aac -f mpegts` },
+  single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }
+} as const satisfies Readonly<Record<string, Recipe>>
+
+export type OddSource = keyof typeof recipes
+
+export const makeOddSource = async (kind: OddSource, folder: string): Promise<string> => {
+  const recipe: Recipe = recipes[kind]
+  const path = join(folder, recipe.name)
+  const inputs = recipe.inputs.flatMap((graph) => ["-f", "lavfi", "-i", graph])
+  if (recipe.first === undefined) {
+    await ffmpeg([...inputs, ...recipe.options.split(" "), path])
+    return path
+  }
+  const first = join(folder, recipe.first.name)
+  await ffmpeg([...inputs, ...recipe.first.options.split(" "), first])
+  await ffmpeg(["-i", first, ...recipe.options.split(" "), path])
+  return path
+}
