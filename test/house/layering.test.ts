@@ -75,7 +75,7 @@ const illegal: ReadonlyArray<Case> = [
   importing("src/adapters/ffmpeg/backends", "../../../programs/worker.ts"),
   importing("src/adapters/ffmpeg/backends", "execa"),
   importing("src/adapters/ffmpeg/backends/deep", "./Other.ts"),
-  ...["mp4", "storage", "worker-api", "web", "http", "telemetry", "process", "postgres"].map((folder) =>
+  ...["mp4", "storage", "worker-api", "web", "http", "ops", "telemetry", "process", "postgres"].map((folder) =>
     importing(`src/adapters/${folder}`, "../ffmpeg/Probe.ts")
   ),
   importing("src/adapters/process", "postgres"),

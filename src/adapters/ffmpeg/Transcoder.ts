@@ -62,7 +62,7 @@ export interface TranscoderOptions {
   /** No frame for so long ends the attempt. */
   readonly stallAfter: Duration.Duration
   /** Sessions that NVIDIA's driver, or whoever shares the GPUs, grants this worker; null where there is no limit. */
-  readonly nvencSessions: number | null
+  readonly nvencSessions?: number | null
   /** The folder that holds `dev` and `sys`. */
   readonly root?: string
 }
@@ -136,7 +136,7 @@ const make = (options: TranscoderOptions) =>
 
     const run = Effect.fnUntraced(
       function* (job: TranscodeJob, queue: Events) {
-        const limited = job.plan.encoder.backend === "nvenc" ? options.nvencSessions : null
+        const limited = job.plan.encoder.backend === "nvenc" ? (options.nvencSessions ?? null) : null
         const parts = passes(job.plan, limited)
         for (const [index, plan] of parts.entries()) {
           const pass = runPass({ ...job, plan }, queue, (frames) =>
