@@ -34,4 +34,6 @@ export class Api extends HttpApi.make("vlog")
   .add(AdminGroup)
   .add(SystemGroup)
   .middleware(Validation)
+  // A client is told everything that is wrong with its request at once, and in terms of what it sent.
+  .annotate(HttpApi.ParseOptions, { errors: "all", reportInput: true })
   .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" })) {}

@@ -100,7 +100,7 @@ export const integerBetween = (minimum: number, maximum: number) =>
 
 /** Refuses keys that the schema does not have, which the rest of this protocol ignores. */
 export const strict = <S extends Schema.Decoder<unknown>>(schema: S) => {
-  const decode = Schema.decodeUnknownEffect(schema, { onExcessProperty: "error", errors: "all" })
+  const decode = Schema.decodeUnknownEffect(schema, { onExcessProperty: "error", errors: "all", reportInput: true })
   return Schema.Record(Schema.String, Schema.Unknown).pipe(
     Schema.decodeTo(
       Schema.toType(schema),

@@ -1,6 +1,6 @@
 /** Who is calling, and how often: decided before a byte of the body is read. */
 import { Effect, Layer, Redacted } from "effect"
-import { HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { Unauthenticated } from "../../../domain/ports/WorkerRegistry.ts"
@@ -8,6 +8,7 @@ import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { AdminAuth, CallingWorker, WorkerAuth } from "../contract/Auth.ts"
 import { Forbidden, Unauthorized, Unprocessable } from "../contract/Errors.ts"
 import { Validation } from "../contract/Validation.ts"
+import { announcedBytes } from "../../http/Body.ts"
 import { addressOf, TrustedProxies } from "./Caller.ts"
 import { invalidFields, invalidJson } from "./InvalidFields.ts"
 import { type LimitClass, type RateExceeded, RateLimits } from "./RateLimits.ts"
@@ -42,39 +43,31 @@ const jsonPatience = "30 seconds"
 const arrived = Effect.fnUntraced(function* (endpoint: HttpApiEndpoint.Top) {
   if (endpoint.payload.size === 0) return null
   const request = yield* HttpServerRequest.HttpServerRequest
+  const most = yield* HttpIncomingMessage.MaxBodySize
+  if (most !== undefined && announcedBytes(request) > Number(most)) return tooLarge
   return yield* request.text.pipe(
     Effect.as(null),
     Effect.timeoutOrElse({
       duration: jsonPatience,
-      orElse: () =>
-        Effect.succeed(
-          HttpServerResponse.jsonUnsafe(
-            { detail: "The body did not arrive in time" },
-            { status: 408, headers: { connection: "close" } }
-          )
-        )
+      orElse: () => Effect.succeed(closing(408, "The body did not arrive in time"))
     }),
     Effect.catch((error) => Effect.succeed(unreadable(error)))
   )
 })
 
-const unreadable = (error: HttpServerError.HttpServerError) => {
-  const tooLarge = error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
-  return HttpServerResponse.jsonUnsafe(
-    { detail: tooLarge ? "The body is larger than is taken here" : "The body cannot be read" },
-    { status: tooLarge ? 413 : 400, headers: { connection: "close" } }
-  )
-}
+const closing = (status: number, detail: string) =>
+  HttpServerResponse.jsonUnsafe({ detail }, { status, headers: { connection: "close" } })
 
-/** Whoever fails too often from one address is not listened to for a while, right or wrong. */
-const counting = Effect.gen(function* () {
-  const limits = yield* RateLimits
+const tooLarge = closing(413, "The body is larger than is taken here")
+
+const unreadable = ({ reason }: HttpServerError.HttpServerError) =>
+  reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+    ? tooLarge
+    : closing(400, "The body cannot be read")
+
+const addresses = Effect.gen(function* () {
   const trusted = yield* TrustedProxies
-  return Effect.fnUntraced(function* () {
-    const address = addressOf(yield* HttpServerRequest.HttpServerRequest, trusted)
-    yield* limits.check("failure", address)
-    return { address, failed: Effect.ignore(limits.take("failure", address)) }
-  })
+  return Effect.map(HttpServerRequest.HttpServerRequest, (request) => addressOf(request, trusted))
 })
 
 const credentialFailed = (error: { readonly _tag: string }) =>
@@ -85,7 +78,7 @@ export const workerAuth = Layer.effect(
   Effect.gen(function* () {
     const registry = yield* WorkerRegistry
     const limits = yield* RateLimits
-    const caller = yield* counting
+    const caller = yield* addresses
 
     const identify = Effect.fnUntraced(function* (credential: Redacted.Redacted) {
       if (Redacted.value(credential) === "") return yield* refusals.missing
@@ -100,9 +93,11 @@ export const workerAuth = Layer.effect(
     return WorkerAuth.of({
       key: Effect.fnUntraced(
         function* (handler, { credential, endpoint }) {
-          const { failed } = yield* caller()
+          // Many workers may share an address, so that one with a wrong key must not shut out those with right ones. A key
+          // cannot be guessed, however often.
+          const address = yield* caller
           const id = yield* Effect.tapError(identify(credential), (error) =>
-            credentialFailed(error) ? failed : Effect.void
+            credentialFailed(error) ? limits.take("failure", address) : Effect.void
           )
           yield* limits.take(classes[endpoint.identifier] ?? "default", id)
           return (yield* arrived(endpoint)) ?? (yield* Effect.provideService(handler, CallingWorker, { id }))
@@ -120,7 +115,7 @@ export const adminAuth = Layer.effect(
   Effect.gen(function* () {
     const { adminSecret } = yield* ApiSettings
     const limits = yield* RateLimits
-    const caller = yield* counting
+    const caller = yield* addresses
     const expected = digest(adminSecret)
 
     const prove = (credential: Redacted.Redacted) => {
@@ -131,10 +126,12 @@ export const adminAuth = Layer.effect(
     return AdminAuth.of({
       secret: Effect.fnUntraced(
         function* (handler, { credential, endpoint }) {
-          const { address, failed } = yield* caller()
+          // A secret that a person chose might be guessed: who fails too often is not listened to, right or wrong.
+          const address = yield* caller
+          yield* limits.check("failure", `admin ${address}`)
           const refusal = prove(credential)
           if (refusal !== null) {
-            yield* failed
+            yield* limits.take("failure", `admin ${address}`)
             return yield* refusal
           }
           yield* limits.take(classes[endpoint.identifier] ?? "default", `admin ${address}`)

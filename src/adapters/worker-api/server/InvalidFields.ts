@@ -113,6 +113,9 @@ const wrongKind = (ast: SchemaAST.AST, input: unknown): Told => {
 
 const isIssue = (value: SchemaIssue.Issue | SchemaAST.AST): value is SchemaIssue.Issue => !SchemaAST.isAST(value)
 
+/** There was no body at all. */
+const isAbsent = (issue: SchemaIssue.Issue, loc: Loc) => loc.length === 1 && inputOf(issue) === undefined
+
 const tell = (issue: SchemaIssue.Issue, loc: Loc): ReadonlyArray<Field> => {
   const one = (told: Told): ReadonlyArray<Field> => [{ ...told, loc: [...loc] }]
   switch (issue._tag) {
@@ -131,10 +134,10 @@ const tell = (issue: SchemaIssue.Issue, loc: Loc): ReadonlyArray<Field> => {
     case "AnyOf": {
       const inner = meant(issue)
       if (inner !== undefined && isIssue(inner)) return tell(inner, loc)
-      return one(wrongKind(inner ?? issue.ast, inputOf(issue)))
+      return one(isAbsent(issue, loc) ? missing : wrongKind(inner ?? issue.ast, inputOf(issue)))
     }
     case "InvalidType":
-      return one(inputOf(issue) === undefined && loc.length === 1 ? missing : wrongKind(issue.ast, inputOf(issue)))
+      return one(isAbsent(issue, loc) ? missing : wrongKind(issue.ast, inputOf(issue)))
     case "InvalidValue": {
       const message = textOf(issue.annotations?.message, "Value error, the value is not allowed")
       return one({ type: textOf(issue.annotations?.[wireType], "value_error"), msg: message })

@@ -105,7 +105,7 @@ const cases: ReadonlyArray<Case> = [
 ]
 
 describe("an archive from outside", () => {
-  layer(testServer(), { timeout: 60_000 })((it) => {
+  layer(testServer(), { timeout: 60_000, excludeTestServices: true })((it) => {
     it.effect(
       "leaves nothing behind when it is refused",
       () =>

@@ -35,7 +35,7 @@ const completion = {
 }
 
 describe("the older worker, uploading segment by segment", () => {
-  layer(testServer(), { timeout: 60_000 })((it) => {
+  layer(testServer(), { timeout: 60_000, excludeTestServices: true })((it) => {
     it.effect("makes its calls in its order and a video is published", () =>
       Effect.gen(function* () {
         const { address } = yield* TestServer

@@ -30,7 +30,7 @@ const finalArchive = () =>
 const token = (job: number) => `${job}-0b0e7c3a-5f50-4c8e-9d3e-0c9f6a7b1d2e`
 
 describe("the older worker, uploading archives", () => {
-  layer(testServer(), { timeout: 60_000 })((it) => {
+  layer(testServer(), { timeout: 60_000, excludeTestServices: true })((it) => {
     it.effect(
       "makes its calls in its order and a video is published",
       () =>
