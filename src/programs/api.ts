@@ -5,7 +5,7 @@ import { HttpRouter } from "effect/http"
 import { JobStore } from "../domain/ports/JobStore.ts"
 import * as TarGzip from "../adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
-import { Db } from "../adapters/postgres/Db.ts"
+import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
 import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
 import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
@@ -23,10 +23,11 @@ import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
 
 /** The schema is brought up to date before anything reads it. */
-const database = Layer.effectDiscard(migrate()).pipe(
-  Layer.provide(NodeServices.layer),
-  Layer.provideMerge(Db.layerConfig("vlog-api"))
-)
+const database = (options: Pick<DbOptions, "url" | "max">) =>
+  Layer.effectDiscard(migrate()).pipe(
+    Layer.provide(NodeServices.layer),
+    Layer.provideMerge(Db.layer({ ...options, applicationName: "vlog-api" }))
+  )
 
 const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.layer).pipe(
   Layer.provideMerge(
@@ -36,8 +37,7 @@ const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.la
       PostgresJobSignal.layer,
       PostgresFarmFigures.layer
     )
-  ),
-  Layer.provide(database)
+  )
 )
 
 const api = Layer.unwrap(
@@ -62,7 +62,7 @@ const api = Layer.unwrap(
     }).pipe(Layer.provide(Server.server({ host: settings.host, port: settings.port })))
     return Layer.mergeAll(http, sweeper).pipe(
       Layer.provide([
-        stores,
+        stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
         DiskMediaStore.layer({ root: settings.storage }),
         SegmentInspector.layer,
         TarGzip.layer,

@@ -1,32 +1,59 @@
 /** How every program of this project lives and dies. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Config, Console, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
+import { readAll } from "./settings/readAll.ts"
+
+const levels = {
+  all: "All",
+  trace: "Trace",
+  debug: "Debug",
+  info: "Info",
+  warn: "Warn",
+  error: "Error",
+  fatal: "Fatal",
+  none: "None"
+} as const
+
+const logLevel = Config.Literals(["all", "trace", "debug", "info", "warn", "error", "fatal", "none"], "LOG_LEVEL").pipe(
+  Config.withDefault("info" as const)
+)
 
 /** A person at a terminal reads; a cluster's log collector parses. */
 const logging = Layer.mergeAll(
   Logger.layer([process.stdout.isTTY ? Logger.consolePretty() : Logger.consoleJson]),
   Layer.effect(
     References.MinimumLogLevel,
-    Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info" as const), Effect.orDie)
+    Effect.map(readAll({ level: logLevel }), ({ level }) => levels[level])
   )
 )
 
-/** A signal is the normal way to stop a service: that is no failure to whoever started it. */
+/**
+ * A signal is the normal way to stop a service: that is no failure to whoever started it. A program that had something
+ * to finish says so in `process.exitCode`.
+ */
 const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+    ? onExit(Number(process.exitCode ?? 0))
+    : Runtime.defaultTeardown(exit, onExit)
+
+interface Expected {
+  readonly _tag: string
+  readonly message: string
+}
 
 /** Expected failures are told in one message; a stack trace is for faults of ours. */
-const explain = <E extends { readonly message: string }>(cause: Cause.Cause<E>) =>
+const explain = (cause: Cause.Cause<Expected>) =>
   Cause.hasInterruptsOnly(cause)
     ? Effect.void
     : Option.match(Cause.findErrorOption(cause), {
-        onSome: (error) => Console.error(`error: ${error.message}`),
+        // A command line that makes no sense has been answered with the help by then.
+        onSome: (error) => (error._tag === "ShowHelp" ? Effect.void : Console.error(`error: ${error.message}`)),
         onNone: () => Console.error(Cause.pretty(cause))
       })
 
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
-export const launch = <E extends { readonly message: string }>(main: Effect.Effect<unknown, E>): void =>
-  NodeRuntime.runMain(main.pipe(Effect.tapCause(explain), Effect.provide(logging)), {
+export const launch = (main: Effect.Effect<unknown, Expected>): void =>
+  NodeRuntime.runMain(main.pipe(Effect.provide(logging), Effect.tapCause(explain)), {
     disableErrorReporting: true,
     teardown
   })

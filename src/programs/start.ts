@@ -14,7 +14,7 @@ import { makeClient } from "../adapters/worker-api/client/Client.ts"
 import type { VideoWithJob } from "../adapters/worker-api/contract/Admin.ts"
 import { launch } from "./launch.ts"
 import { version } from "./settings/api.ts"
-import { assertPortFree, awaitHealthy, startProgram } from "./start/children.ts"
+import { assertFfmpeg, assertPortFree, awaitHealthy, startProgram } from "./start/children.ts"
 import { adminSecretOf, loadSecrets, prepareFolder, sampleVideo, saveSecrets, type Secrets } from "./start/folder.ts"
 import { checkSources } from "./start/sources.ts"
 import { startError } from "./start/StartError.ts"
@@ -97,10 +97,11 @@ const run = Effect.fnUntraced(function* (options: {
   readonly data: string
   readonly codec: "h264" | "hevc" | "av1"
 }) {
+  yield* assertFfmpeg
   const named = yield* checkSources(options.videos)
+  yield* assertPortFree(options.port)
   const folder = resolve(root, options.data)
   yield* prepareFolder(folder)
-  yield* assertPortFree(options.port)
   const sources = named.length > 0 ? named : [yield* sampleVideo(folder, say)]
   yield* say(`Starting PostgreSQL, the Worker API on port ${options.port} and a worker; data and logs are in ${folder}`)
   yield* farm({ ...options, folder, sources }).pipe(
@@ -151,6 +152,11 @@ const farm = Effect.fnUntraced(function* (options: {
   )
 }, Effect.scoped)
 
+/** What a shell gives to a program that Ctrl-C ended: not everything was published, whatever was. */
+const interruptedEarly = Effect.sync(() => {
+  process.exitCode = 130
+})
+
 const adapters = Layer.mergeAll(Probe.layer, NodeHttpClient.layerUndici).pipe(
   Layer.provideMerge(Subprocess.layer),
   Layer.provideMerge(NodeServices.layer)
@@ -177,7 +183,12 @@ const start = Command.make(
       Flag.withDefault("h264" as const)
     )
   },
-  (options) => run(options).pipe(Effect.scoped, Effect.provide(adapters))
+  (options) =>
+    run(options).pipe(
+      Effect.onInterrupt(() => (options.once ? interruptedEarly : Effect.void)),
+      Effect.scoped,
+      Effect.provide(adapters)
+    )
 ).pipe(
   Command.withDescription(
     "Run the whole farm on this machine: upload, transcode and publish videos, and show where to watch them"

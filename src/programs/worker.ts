@@ -27,6 +27,6 @@ launch(
       ),
       WorkerState.layer
     )
-    yield* work(settings).pipe(Effect.scoped, Effect.provide(layers))
+    return yield* work(settings).pipe(Effect.scoped, Effect.provide(layers))
   })
 )

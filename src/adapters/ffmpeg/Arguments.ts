@@ -122,7 +122,7 @@ const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: n
   ...segments(folder, segmentSeconds(plan.grid))
 ]
 
-export const quiet = ["-nostdin", "-hide_banner", "-v", "warning", "-y"]
+const quiet = ["-nostdin", "-hide_banner", "-v", "warning", "-y"]
 
 /** `folderOf` gives each rendition's folder, which must exist. */
 export const transcodeArguments = (

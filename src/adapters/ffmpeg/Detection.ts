@@ -11,10 +11,10 @@ import { backends } from "./backends/index.ts"
 import { lastWords } from "./FailureReason.ts"
 
 /** `ffmpeg version 5.1.9-0+deb12u1 Copyright ...` */
-export const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(output)?.[1] ?? "unknown"
+const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(output)?.[1] ?? "unknown"
 
 /** Names in the list of `ffmpeg -encoders`: six flags, then the name. */
-export const listedEncoders = (output: string): ReadonlySet<string> =>
+const listedEncoders = (output: string): ReadonlySet<string> =>
   new Set([...output.matchAll(/^ [VAS][A-Z.]{5} (\S+)/gm)].map((match) => match[1]!))
 
 const trialGrid = SegmentGrid.make(makeFrameRate(30))

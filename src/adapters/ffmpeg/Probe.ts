@@ -1,6 +1,6 @@
 /** MediaProbe by ffprobe. */
 import { Effect, Layer, Schema, Stream } from "effect"
-import { stat } from "node:fs/promises"
+import { open, stat } from "node:fs/promises"
 import { SourceRejected } from "../../domain/media/Source.ts"
 import { MediaProbe, ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
 import { Subprocess } from "../process/Subprocess.ts"
@@ -28,11 +28,9 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
           Effect.catchTags({
             SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
             ProcessFailed: (error) =>
-              Effect.fail(
-                error.signal === null
-                  ? notAVideo(withoutPath(lastWords(error.stderrTail), path))
-                  : new ProbeUnavailable({ problem: error.message })
-              )
+              error.signal === null
+                ? Effect.flatMap(unreadable(error.stderrTail, path), Effect.fail)
+                : Effect.fail(new ProbeUnavailable({ problem: error.message }))
           }),
           Effect.flatMap(({ stdout }) => decodeOutput(stdout)),
           Effect.catchTag("SchemaError", () => Effect.fail(notAVideo("ffprobe's description of it makes no sense")))
@@ -71,6 +69,26 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
     return MediaProbe.of({ probe })
   })
 )
+
+/** ffprobe takes whatever is called `.mp4` for one; a real one begins with one of these boxes. */
+const beginsAsMp4 = (path: string) =>
+  Effect.promise(async () => {
+    const file = await open(path).catch(() => null)
+    if (file === null) return false
+    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0)
+    await file.close()
+    return ["ftyp", "moov", "mdat", "free", "skip", "wide"].includes(buffer.toString("latin1", 4))
+  })
+
+/** An MP4 carries its index at one end: without it nothing can be found in the file, whatever is there. */
+const unreadable = Effect.fnUntraced(function* (stderr: string, path: string) {
+  return stderr.includes("moov atom not found") && (yield* beginsAsMp4(path))
+    ? new SourceRejected({
+        problem: "The file has no index (moov atom): it was cut short, or its recording was never finished",
+        remedy: "Copy or upload the whole file again"
+      })
+    : notAVideo(withoutPath(lastWords(stderr), path))
+})
 
 /** Paths of this machine mean nothing to the person who uploaded the file. */
 const withoutPath = (text: string, path: string) =>

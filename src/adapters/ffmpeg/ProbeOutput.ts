@@ -141,7 +141,11 @@ const videoStream = (
   const end = Math.max(packets.last, (sorted.at(-1) ?? 0) + FrameRate.seconds(nominal, 1))
   const start = first - fileStart
   const claimedByFormat = format.duration ?? 0
-  const own = stream.duration ?? durationTag(stream)
+  // Matroska says when the pictures end, counted from time zero, wherever the first one lies.
+  const late = Math.max(0, fileStart)
+  const tag = durationTag(stream)
+  const fromTag = tag === null ? null : tag - late
+  const own = stream.duration === undefined ? fromTag : stream.duration + start
   return {
     index: stream.index,
     codec: stream.codec_name ?? "unknown",
@@ -159,8 +163,7 @@ const videoStream = (
     start,
     duration: sorted.length === 0 ? 0 : end - first,
     // A header that only knows the whole file's length promises it for whichever stream is longest.
-    promised:
-      own !== null ? own + start : reached - fileStart >= claimedByFormat - 1 ? end - fileStart : claimedByFormat,
+    promised: own ?? (reached >= claimedByFormat - 1 ? end - fileStart : claimedByFormat - late),
     pixelFormat: stream.pix_fmt ?? "unknown",
     bitDepth: bitDepth(stream),
     fieldOrder: fieldOrders[stream.field_order ?? ""] ?? "unknown",

@@ -1,18 +1,5 @@
 /** PostgreSQL: statements and transactions over a pool of connections that are replaced when they fail. */
-import {
-  Config,
-  Context,
-  Duration,
-  Effect,
-  Exit,
-  Layer,
-  Redacted,
-  Schedule,
-  Schema,
-  Scope,
-  Semaphore,
-  Stream
-} from "effect"
+import { Context, Duration, Effect, Exit, Layer, Redacted, Schedule, Schema, Scope, Semaphore, Stream } from "effect"
 import type postgres from "postgres"
 import {
   type Connection,
@@ -103,20 +90,7 @@ export class Db extends Context.Service<
   }
 >()("vlog/adapters/postgres/Db") {
   static readonly layer = (options: DbOptions): Layer.Layer<Db, DbError> => Layer.effect(Db, make(options))
-
-  static readonly layerConfig = (applicationName: string): Layer.Layer<Db, DbError | Config.ConfigError> =>
-    Layer.unwrap(
-      Effect.gen(function* () {
-        const url = yield* Config.Redacted("VLOG_DATABASE_URL")
-        const max = yield* Config.schema(PoolMax, "VLOG_DATABASE_POOL_MAX").pipe(Config.withDefault(10))
-        return Db.layer({ url, max, applicationName })
-      })
-    )
 }
-
-const PoolMax = Schema.FiniteFromString.pipe(
-  Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 1_000 }))
-)
 
 const traced = { kind: "client", attributes: { "db.system.name": "postgresql" } } as const
 

@@ -82,7 +82,9 @@ const trackProblems = (group: Group): ReadonlyArray<string> => {
   let expectedTime = 0
   group.segments.forEach((segment, position) => {
     if (segmentIndex(segment.name) !== position) problems.push(`${group.name} lacks segment ${position}`)
-    if (segment.bytes === 0 || segment.facts.samples === 0) problems.push(`${fileKey(segment)} is empty`)
+    if (segment.bytes === 0 || segment.facts.samples === 0 || segment.facts.duration === 0) {
+      problems.push(`${fileKey(segment)} is empty`)
+    }
     if (segment.facts.decodeTime !== expectedTime) {
       problems.push(
         `${fileKey(segment)} starts at ${segment.facts.decodeTime}, not where the one before it ends, ${expectedTime}`

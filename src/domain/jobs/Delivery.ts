@@ -39,7 +39,7 @@ const allowedStray = 0.5
 const allowedDifference = (duration: number) => Math.max(2, duration * 0.02)
 
 /** Where the playlist of a rendition may lie, the likeliest first. */
-export const playlistPaths = (name: string): ReadonlyArray<string> => [
+const playlistPaths = (name: string): ReadonlyArray<string> => [
   `${name}/stream.m3u8`,
   `${name}/${name}.m3u8`,
   `${name}.m3u8`

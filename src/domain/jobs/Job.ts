@@ -19,7 +19,7 @@ export const stateOf = (tasks: ReadonlyArray<TaskState>): JobState => {
 export const JobStatus = Schema.Literals(["queued", "running", "done", "failed", "cancelled"])
 export type JobStatus = typeof JobStatus.Type
 
-export const TaskView = Schema.Struct({
+const TaskView = Schema.Struct({
   id: TaskId,
   kind: TaskKind,
   state: TaskState,
@@ -30,7 +30,7 @@ export const TaskView = Schema.Struct({
   progress: Schema.NullOr(Progress),
   lastError: Schema.NullOr(Schema.String)
 })
-export interface TaskView extends Schema.Schema.Type<typeof TaskView> {}
+interface TaskView extends Schema.Schema.Type<typeof TaskView> {}
 
 export const Job = Schema.Struct({
   id: JobId,

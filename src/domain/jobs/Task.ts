@@ -32,7 +32,7 @@ export interface Task {
   readonly lastError: string | null
 }
 
-export const defaultMaxAttempts = 5
+const defaultMaxAttempts = 5
 
 export const queued = (runAt: number, maxAttempts = defaultMaxAttempts): Task => ({
   state: "queued",

@@ -43,7 +43,7 @@ export const MediaSegment = Schema.TaggedStruct("MediaSegment", {
 export interface MediaSegment extends Schema.Schema.Type<typeof MediaSegment> {}
 
 /** A file that is not read by a player's buffer: the poster picture. */
-export const Attachment = Schema.TaggedStruct("Attachment", {})
+const Attachment = Schema.TaggedStruct("Attachment", {})
 
 export const SegmentFacts = Schema.Union([VideoInit, AudioInit, MediaSegment, Attachment])
 export type SegmentFacts = typeof SegmentFacts.Type

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { FrameRate } from "./FrameRate.ts"
 
-export const FieldOrder = Schema.Literals(["progressive", "interlaced", "unknown"])
+const FieldOrder = Schema.Literals(["progressive", "interlaced", "unknown"])
 
 /** How light is encoded: everything that is not one of the two HDR curves is shown as standard dynamic range. */
 export const DynamicRange = Schema.Literals(["sdr", "pq", "hlg"])

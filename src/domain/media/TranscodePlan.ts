@@ -10,7 +10,7 @@ import type { Source } from "./Source.ts"
 import { DynamicRange, displaySize } from "./Source.ts"
 
 /** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, 8 bit, standard range. */
-export const Normalisation = Schema.Struct({
+const Normalisation = Schema.Struct({
   deinterlace: Schema.Boolean,
   toneMapFrom: DynamicRange,
   fullRange: Schema.Boolean,

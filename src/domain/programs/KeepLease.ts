@@ -1,5 +1,5 @@
 /** Holds on to a task while an attempt works on it. */
-import { Clock, Effect, Ref } from "effect"
+import { Clock, Duration, Effect, Ref } from "effect"
 import { fencedAfterSeconds, renewEverySeconds } from "../jobs/Lease.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
@@ -18,26 +18,36 @@ export const keepLease = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<never, LeaseLost, WorkerApi> {
   const api = yield* WorkerApi
   const pause = Math.min(options.reportEverySeconds, renewEverySeconds(options.leaseSeconds))
-  let granted = yield* Clock.monotonicTimeNanos
-  while (true) {
-    yield* Effect.sleep(`${pause} seconds`)
+  const fencedAfter = fencedAfterSeconds(options.leaseSeconds)
+
+  /** When a renewal that was granted was asked for; null for one that was not. */
+  const renewal = Effect.gen(function* () {
+    yield* Effect.sleep(Duration.seconds(pause))
     const asked = yield* Clock.monotonicTimeNanos
-    const renewed = yield* api.renew(options.task, yield* Ref.get(options.report)).pipe(
-      Effect.as(true),
+    return yield* api.renew(options.task, yield* Ref.get(options.report)).pipe(
+      Effect.as(asked),
       Effect.timeoutOrElse({
-        duration: `${renewEverySeconds(options.leaseSeconds)} seconds`,
-        orElse: () => Effect.succeed(false)
+        duration: Duration.seconds(renewEverySeconds(options.leaseSeconds)),
+        orElse: () => Effect.succeed(null)
       }),
       Effect.catchTag(["ApiUnavailable", "ApiRefused"], (error) =>
-        Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), false)
+        Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), null)
       )
     )
-    if (renewed) granted = asked
-    const silentSeconds = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9
-    if (silentSeconds > fencedAfterSeconds(options.leaseSeconds)) {
-      return yield* new LeaseLost({
-        problem: `The Worker API was not reached for ${Math.round(silentSeconds)} s, and the lease is about to end`
+  })
+
+  let granted = yield* Clock.monotonicTimeNanos
+  while (true) {
+    const silent = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9
+    const asked = yield* renewal.pipe(
+      Effect.timeoutOrElse({
+        duration: Duration.seconds(Math.max(0, fencedAfter - silent)),
+        orElse: () =>
+          new LeaseLost({
+            problem: `The Worker API was not reached for ${Math.round(fencedAfter)} s, and the lease is about to end`
+          })
       })
-    }
+    )
+    if (asked !== null) granted = asked
   }
 })

@@ -8,7 +8,7 @@ const extensionOf = (fileName: string): string => /\.[a-z0-9]{1,8}$/i.exec(fileN
 
 const titleOf = (fileName: string): string => fileName.slice(0, fileName.length - extensionOf(fileName).length).trim()
 
-export class EmptyUpload extends Schema.TaggedError<EmptyUpload>()("EmptyUpload", { fileName: Schema.String }) {
+class EmptyUpload extends Schema.TaggedError<EmptyUpload>()("EmptyUpload", { fileName: Schema.String }) {
   override get message() {
     return `${this.fileName} is empty`
   }

@@ -65,7 +65,7 @@ const report = Effect.fnUntraced(
 )
 
 /** One attempt, with its lease kept alive beside it; whichever ends first ends the other. */
-export const attempt = Effect.fn("attempt")(
+const attempt = Effect.fn("attempt")(
   function* (claimed: { readonly task: ClaimedTask; readonly leaseSeconds: number }, settings: WorkSettings) {
     const { leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
@@ -160,5 +160,5 @@ export const work = Effect.fn("work")(function* (settings: WorkSettings) {
   yield* WorkerState.update(() => ({ phase: "working" }))
   yield* Effect.logInfo("ready")
   yield* Effect.forkScoped(heartbeats(settings))
-  yield* claimLoop(settings)
+  return yield* claimLoop(settings)
 })

@@ -3,8 +3,8 @@ import { Schema } from "effect"
 import { Encoder } from "../media/Encoder.ts"
 
 /** A trial encode that failed, with the reason that ffmpeg gave. */
-export const RefusedEncoder = Schema.Struct({ encoder: Encoder, reason: Schema.String })
-export interface RefusedEncoder extends Schema.Schema.Type<typeof RefusedEncoder> {}
+const RefusedEncoder = Schema.Struct({ encoder: Encoder, reason: Schema.String })
+interface RefusedEncoder extends Schema.Schema.Type<typeof RefusedEncoder> {}
 
 export const Capabilities = Schema.Struct({
   ffmpegVersion: Schema.String,

@@ -16,7 +16,13 @@ export const version = pkg.version
 const rate = (name: string, kind: LimitClass) =>
   Config.schema(RateLimitText, name).pipe(Config.map(parseRate), Config.withDefault(defaultLimits[kind]))
 
+const PoolSize = Schema.FiniteFromString.pipe(
+  Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 2, maximum: 1000 }))
+)
+
 const settings = readAll({
+  databaseUrl: Config.Redacted("VLOG_DATABASE_URL"),
+  databasePool: Config.schema(PoolSize, "VLOG_DATABASE_POOL_MAX").pipe(Config.withDefault(10)),
   adminSecret: Config.schema(Secret, "VLOG_WORKER_ADMIN_SECRET"),
   storage: Config.String("VLOG_STORAGE_PATH").pipe(Config.withDefault("/mnt/nas/vlog-storage")),
   host: Config.String("VLOG_WORKER_API_HOST").pipe(Config.withDefault("0.0.0.0")),

@@ -9,14 +9,17 @@ export class SettingsInvalid extends Schema.TaggedError<SettingsInvalid>()("Sett
   }
 }
 
-/** `SchemaError(Expected a string at ["NAME"])` becomes `NAME: Expected a string`. */
+/** Values of these are not for a log. */
+const isSecret = (name: string) => /KEY|SECRET|PASSWORD|TOKEN|URL/.test(name)
+
+/** `SchemaError(Expected a string at ["NAME"])` becomes `NAME is not set` or `NAME is "x": Expected ...`. */
 const explain = (error: Config.ConfigError): string => {
   const text = error.message.replace(/^SchemaError\(|\)$/g, "").replace(/\s+/g, " ")
   const [, what = text, name] = /^(.*) at \["(.+?)"\]$/.exec(text) ?? []
   if (name === undefined) return what
-  return /Missing|Expected string, got undefined|Expected string$/.test(what)
-    ? `${name} is not set`
-    : `${name}: ${what}`
+  const seen = process.env[name]
+  if (seen === undefined || seen === "") return `${name} is not set`
+  return isSecret(name) ? `${name}: ${what}` : `${name} is "${seen}": ${what}`
 }
 
 export const readAll = Effect.fnUntraced(function* <const C extends Record<string, Config.Config<unknown>>>(

@@ -1,7 +1,7 @@
 /** Why `npm start` cannot go on, and what to do. */
 import { Schema } from "effect"
 
-export class StartError extends Schema.TaggedError<StartError>()("StartError", {
+class StartError extends Schema.TaggedError<StartError>()("StartError", {
   problems: Schema.Array(Schema.String)
 }) {
   override get message() {

@@ -47,6 +47,14 @@ export const startProgram = Effect.fnUntraced(function* (
   return { died }
 })
 
+/** Sources are looked into with one, and transcoded by the worker with the other. */
+export const assertFfmpeg = Effect.gen(function* () {
+  const subprocess = yield* Subprocess
+  yield* Effect.forEach(["ffmpeg", "ffprobe"], (program) => subprocess.run(program, ["-version"])).pipe(
+    Effect.mapError((error) => startError(`${error.message} (the package ffmpeg brings ffmpeg and ffprobe)`))
+  )
+})
+
 /** Said before anything else is started, because everything else would be for nothing. */
 export const assertPortFree = Effect.fnUntraced(function* (port: number) {
   const free = yield* Effect.callback<boolean>((resume) => {

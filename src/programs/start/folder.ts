@@ -14,6 +14,8 @@ export const prepareFolder = Effect.fnUntraced(function* (folder: string) {
   yield* Effect.tryPromise({
     try: async () => {
       await mkdir(join(folder, "logs"), { recursive: true })
+      // What a worker that was killed had in hand; the one of this folder is not running yet.
+      await rm(join(folder, "work"), { recursive: true, force: true })
       const probe = join(folder, `.probe-${process.pid}`)
       await writeFile(probe, "")
       await rm(probe)

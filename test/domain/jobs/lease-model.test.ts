@@ -21,7 +21,7 @@ const crimes: Readonly<Record<keyof typeof mutants, ReadonlyArray<string>>> = {
   "done is done, whoever asks": ["a worker was told that it completed, but is not published"]
 }
 
-describe("a task's lease, whatever happens in whatever order", () => {
+describe("a task's lease, whatever happens in whatever order", { timeout: 60_000 }, () => {
   it("keeps the published output whole, done done, and stale workers out", () => {
     const { seen, states, violations } = check(domainRules)
     assert.deepStrictEqual([...violations], [])

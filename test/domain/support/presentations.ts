@@ -51,7 +51,7 @@ export interface Draw {
   readonly seed: number
 }
 
-export const toPresentation = (draw: Draw): Presentation => {
+const toPresentation = (draw: Draw): Presentation => {
   const grid = SegmentGrid.make(draw.frameRate)
   const starts = cuts(grid, draw.frames)
   const timescale = draw.frameRate.numerator * draw.ticks

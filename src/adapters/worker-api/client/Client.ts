@@ -15,7 +15,7 @@ const withSecret =
     secret === undefined ? request : HttpClientRequest.setHeader(request, header, Redacted.value(secret))
 
 /** The client whose requests go below `address`. */
-export const clientAt = (address: string) => HttpClient.mapRequest(HttpClientRequest.prependUrl(address))
+const clientAt = (address: string) => HttpClient.mapRequest(HttpClientRequest.prependUrl(address))
 
 export const makeClient = (address: string, credentials: Credentials) =>
   HttpApiClient.make(Api, { transformClient: clientAt(address) }).pipe(

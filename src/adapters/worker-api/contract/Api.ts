@@ -19,7 +19,7 @@ const Health = Schema.Struct({
 })
 export type Health = typeof Health.Type
 
-export class SystemGroup extends HttpApiGroup.make("system").add(
+class SystemGroup extends HttpApiGroup.make("system").add(
   HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] }),
   HttpApiEndpoint.get("metrics", "/metrics", {
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),

@@ -51,7 +51,7 @@ export class BodyTimeout extends Schema.Error<BodyTimeout>("BodyTimeout")(body("
 }
 
 /** The shape of one entry of a 422 body. */
-export const InvalidField = Schema.Struct({
+const InvalidField = Schema.Struct({
   type: Schema.String,
   loc: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
   msg: Schema.String,

@@ -36,16 +36,16 @@ const Percent = integerFrom(0, 100)
 
 /** Says which attempt is writing. Workers of the older protocol do not, and are known by their key alone. */
 export const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
-export const jobParams = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
+const jobParams = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
 export const videoParams = { video_id: IntegerText.pipe(Schema.decodeTo(VideoId)) }
 
-export const Heartbeat = Schema.Struct({
+const Heartbeat = Schema.Struct({
   status: withDefault(Schema.Literals(["active", "busy", "idle"]), "active"),
   code_version: optionalNull(Text(40)),
   metadata: optionalNull(HeartbeatMetadata)
 })
 
-export const HeartbeatAnswer = Schema.Struct({
+const HeartbeatAnswer = Schema.Struct({
   status: Schema.Literal("ok"),
   server_time: Schema.DateFromString,
   required_version: Schema.NullOr(Schema.String),
@@ -63,7 +63,7 @@ export const HeartbeatAnswer = Schema.Struct({
 })
 
 /** The task of a claim, ours: what part of the source is meant, and what the source is. */
-export const TaskAnswer = Schema.Struct({
+const TaskAnswer = Schema.Struct({
   id: TaskId,
   kind: TaskKind,
   first_frame: Schema.NullOr(Schema.Int),
@@ -93,7 +93,7 @@ export const ClaimAnswer = Schema.Struct({
   task: Schema.optionalKey(TaskAnswer)
 })
 
-export const QualityProgress = Schema.Struct({
+const QualityProgress = Schema.Struct({
   name: RenditionName,
   status: RenditionStatus,
   progress: Percent,
@@ -113,7 +113,7 @@ export const ProgressReport = Schema.Struct({
   source_height: optionalNull(integerFrom(1))
 })
 
-export const Quality = Schema.Struct({
+const Quality = Schema.Struct({
   name: Schema.String,
   width: Integer,
   height: Integer,

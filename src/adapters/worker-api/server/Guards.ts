@@ -65,10 +65,9 @@ const unreadable = ({ reason }: HttpServerError.HttpServerError) =>
     ? tooLarge
     : closing(400, "The body cannot be read")
 
-const addresses = Effect.gen(function* () {
-  const trusted = yield* TrustedProxies
-  return Effect.map(HttpServerRequest.HttpServerRequest, (request) => addressOf(request, trusted))
-})
+const addresses = Effect.map(TrustedProxies, (trusted) =>
+  Effect.map(HttpServerRequest.HttpServerRequest, (request) => addressOf(request, trusted))
+)
 
 const credentialFailed = (error: { readonly _tag: string }) =>
   error._tag === "Unauthorized" || error._tag === "Forbidden"

@@ -36,7 +36,7 @@ export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/doc
 )
 
 /** The port that was asked for cannot be had. */
-export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
+class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   host: Schema.String,
   port: Schema.Int,
   cause: Schema.Defect()
