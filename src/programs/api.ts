@@ -3,16 +3,22 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpRouter } from "effect/http"
 import { JobStore } from "../domain/ports/JobStore.ts"
+import * as TarGzip from "../adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
 import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
+import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
+import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
+import * as PostgresJobSignal from "../adapters/postgres/JobSignal.ts"
 import { migrate } from "../adapters/postgres/Migrator.ts"
 import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
 import * as PostgresWorkerRegistry from "../adapters/postgres/WorkerRegistry.ts"
 import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
 import * as Pages from "../adapters/web/Routes.ts"
 import * as Server from "../adapters/worker-api/server/Server.ts"
-import { ApiSettings } from "../adapters/worker-api/server/Settings.ts"
+import { TrustedProxies } from "../adapters/worker-api/server/Caller.ts"
+import { RateLimits } from "../adapters/worker-api/server/RateLimits.ts"
+import { ApiSettings, ArchiveBounds, MetricsToken } from "../adapters/worker-api/server/Settings.ts"
 import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
 
@@ -23,8 +29,15 @@ const database = (options: Pick<DbOptions, "url" | "max">) =>
     Layer.provideMerge(Db.layer({ ...options, applicationName: "vlog-api" }))
   )
 
-const stores = PostgresVideoStore.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresWorkerRegistry.layer))
+const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.layer).pipe(
+  Layer.provideMerge(
+    Layer.mergeAll(
+      PostgresJobStore.layer,
+      PostgresWorkerRegistry.layer,
+      PostgresJobSignal.layer,
+      PostgresFarmFigures.layer
+    )
+  )
 )
 
 const api = Layer.unwrap(
@@ -52,6 +65,11 @@ const api = Layer.unwrap(
         stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
         DiskMediaStore.layer({ root: settings.storage }),
         SegmentInspector.layer,
+        TarGzip.layer,
+        settings.rateLimits === null ? RateLimits.layerOff : RateLimits.layer(settings.rateLimits),
+        Layer.succeed(TrustedProxies)(settings.trustedProxies),
+        Layer.succeed(ArchiveBounds)({ maxFiles: settings.maxArchiveFiles, maxBytes: Number(settings.maxArchive) }),
+        Layer.succeed(MetricsToken)(settings.metricsToken),
         Layer.succeed(ApiSettings)({
           adminSecret: settings.adminSecret,
           claimSeconds: settings.claimMinutes * 60,

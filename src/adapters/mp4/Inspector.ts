@@ -1,21 +1,13 @@
 /** SegmentInspector by mp4box: what the boxes of a file say (ISO/IEC 14496-12). */
 import { Effect, Layer } from "effect"
-import { createFile, type ISOFile, MP4BoxBuffer } from "mp4box"
-import { readFile } from "node:fs/promises"
+import type { ISOFile } from "mp4box"
+import type { DeliveredPath } from "../../domain/media/Delivered.ts"
 import type { SegmentFacts } from "../../domain/media/Segment.ts"
 import { initName, segmentIndex } from "../../domain/media/Segment.ts"
 import { NotASegment, SegmentInspector } from "../../domain/ports/SegmentInspector.ts"
-
-/** Throws where boxes are missing or do not fit together: turned into `NotASegment` in one place, below. */
-class Malformed extends Error {}
-
-const parse = (bytes: Buffer): ISOFile => {
-  const file = createFile()
-  const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
-  file.appendBuffer(MP4BoxBuffer.fromArrayBuffer(copy, 0))
-  file.flush()
-  return file
-}
+import { deliveredFacts } from "./Delivered.ts"
+import { combined } from "./Fragments.ts"
+import { head, isJpeg, Malformed, readSkeleton, type Skeleton } from "./Skeleton.ts"
 
 const initFacts = (file: ISOFile): SegmentFacts => {
   const [track] = file.moov === undefined ? [] : file.getInfo().tracks
@@ -36,54 +28,23 @@ const initFacts = (file: ISOFile): SegmentFacts => {
   throw new Malformed("its track is neither video nor audio")
 }
 
-/** `sample_is_non_sync_sample` of the sample flags (ISO/IEC 14496-12 section 8.8.3.1). */
-const nonSync = 0x10000
-
-const mediaFacts = (file: ISOFile): SegmentFacts => {
-  let decodeTime: number | null = null
-  let duration = 0
-  let samples = 0
-  let startsWithKeyframe = false
-  for (const moof of file.moofs) {
-    for (const traf of moof.trafs) {
-      for (const run of traf.truns) {
-        if (samples === 0) {
-          const flags = run.sample_flags[0] ?? (run.first_sample_flags || traf.tfhd.default_sample_flags)
-          startsWithKeyframe = (flags & nonSync) === 0
-        }
-        samples += run.sample_count
-        duration +=
-          run.sample_duration.length > 0
-            ? run.sample_duration.reduce((sum, value) => sum + value, 0)
-            : run.sample_count * traf.tfhd.default_sample_duration
-      }
-      decodeTime ??= traf.tfdt?.baseMediaDecodeTime ?? null
-    }
-  }
+const mediaFacts = (skeleton: Skeleton): SegmentFacts => {
+  const { decodeTime, duration, samples, startsWithKeyframe } = combined(
+    skeleton.file.moofs.flatMap((moof) => moof.trafs)
+  )
   if (decodeTime === null || samples === 0 || duration === 0) throw new Malformed("it has no samples with a time")
-  const promised = file.boxes.filter((box) => box.type === "mdat").reduce((sum, box) => sum + box.size, 0)
-  if (promised === 0) throw new Malformed("it has no media data")
+  if (skeleton.mediaBytes === 0) throw new Malformed("it has no media data")
   return { _tag: "MediaSegment", decodeTime, duration, samples, startsWithKeyframe }
 }
 
-/** The last top-level box must end where the file does. */
-const assertWhole = (file: ISOFile, length: number) => {
-  const last = file.boxes.at(-1)
-  if (last?.start === undefined) throw new Malformed("it has no boxes")
-  if (last.start + last.size !== length) throw new Malformed("it was cut short")
-}
-
-const isJpeg = (bytes: Buffer) => bytes.length > 4 && bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff
-
-const factsOf = (name: string, bytes: Buffer): SegmentFacts => {
+const factsOf = async (name: string, path: string): Promise<SegmentFacts> => {
   if (name.endsWith(".jpg")) {
-    if (!isJpeg(bytes)) throw new Malformed("it is no JPEG picture")
+    if (!isJpeg(await head(path))) throw new Malformed("it is no JPEG picture")
     return { _tag: "Attachment" }
   }
   if (name !== initName && segmentIndex(name) === null) throw new Malformed("it is no file of a rendition")
-  const file = parse(bytes)
-  assertWhole(file, bytes.length)
-  return name === initName ? initFacts(file) : mediaFacts(file)
+  const skeleton = await readSkeleton(path)
+  return name === initName ? initFacts(skeleton.file) : mediaFacts(skeleton)
 }
 
 const inspect = Effect.fn("SegmentInspector.inspect")(function* (file: {
@@ -91,13 +52,25 @@ const inspect = Effect.fn("SegmentInspector.inspect")(function* (file: {
   readonly path: string
 }) {
   return yield* Effect.tryPromise({
-    try: async () => factsOf(file.name, await readFile(file.path)),
-    catch: (cause) =>
-      new NotASegment({
-        name: file.name,
-        problem: cause instanceof Malformed ? cause.message : `its boxes cannot be read (${String(cause)})`
-      })
+    try: () => factsOf(file.name, file.path),
+    catch: (cause) => notASegment(file.name, cause)
   })
 })
 
-export const layer = Layer.succeed(SegmentInspector, SegmentInspector.of({ inspect }))
+const inspectDelivered = Effect.fn("SegmentInspector.inspectDelivered")(function* (file: {
+  readonly path: DeliveredPath
+  readonly at: string
+}) {
+  return yield* Effect.tryPromise({
+    try: () => deliveredFacts(file.path, file.at),
+    catch: (cause) => notASegment(file.path, cause)
+  })
+})
+
+const notASegment = (name: string, cause: unknown) =>
+  new NotASegment({
+    name,
+    problem: cause instanceof Malformed ? cause.message : `its boxes cannot be read (${String(cause)})`
+  })
+
+export const layer = Layer.succeed(SegmentInspector, SegmentInspector.of({ inspect, inspectDelivered }))

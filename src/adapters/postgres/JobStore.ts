@@ -6,12 +6,13 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { JobId, LeaseId, TaskId, VideoId } from "../../domain/ids.ts"
 import { Job } from "../../domain/jobs/Job.ts"
 import * as Task from "../../domain/jobs/Task.ts"
-import type { Presentation } from "../../domain/media/Presentation.ts"
+import type { Published } from "../../domain/media/PlaylistPresentation.ts"
 import { RegisteredFile } from "../../domain/media/Segment.ts"
 import type { Holder, Subject } from "../../domain/ports/JobStore.ts"
 import { ClaimedTask, FileConflict, JobStore, LeaseRefused } from "../../domain/ports/JobStore.ts"
 import type { SourceFacts } from "../../domain/videos/Video.ts"
 import { Db, type Sql } from "./Db.ts"
+import { about, heldBy } from "./Holding.ts"
 import { sourceColumns, storeUnavailable } from "./Rows.ts"
 
 const Held = Schema.Struct({ taskId: TaskId, jobId: JobId, videoId: VideoId, leaseId: LeaseId })
@@ -19,7 +20,8 @@ const Situation = Schema.Struct({
   state: Task.TaskState,
   current: Schema.Boolean,
   done: Schema.Boolean,
-  live: Schema.Boolean
+  live: Schema.Boolean,
+  known: Schema.Boolean
 })
 const Renewed = Schema.Struct({ expiresAt: Schema.Date })
 const Ended = Schema.Struct({ willRetry: Schema.Boolean, attempt: Schema.Int })
@@ -62,15 +64,6 @@ const jobColumns = `
 const make = Effect.gen(function* () {
   const db = yield* Db
 
-  const about = (sql: Sql, subject: Subject) =>
-    "job" in subject
-      ? sql`t.job_id = ${subject.job}`
-      : sql`t.job_id in (select id from job where video_id = ${subject.video})`
-
-  /** Holding is being the worker, and naming the current lease where one is named. */
-  const heldBy = (sql: Sql, holder: Holder) =>
-    sql`t.state = 'leased' and t.worker_id = ${holder.worker} and (${holder.lease}::uuid is null or t.lease_id = ${holder.lease}::uuid)`
-
   /** After a conditional write that touched no row: why. */
   const refusal = Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
     const tasks = yield* db.rows(
@@ -81,6 +74,7 @@ const make = Effect.gen(function* () {
                t.worker_id = ${holder.worker} and t.state = 'leased'
                  and (${holder.lease}::uuid is null or t.lease_id = ${holder.lease}::uuid)   as "current",
                t.state = 'leased' and t.lease_expires_at > clock_timestamp()                 as "live",
+               exists (select from attempt a where a.task_id = t.id and a.worker_id = ${holder.worker}) as "known",
                exists (select from attempt a
                         where a.task_id = t.id
                           and a.worker_id = ${holder.worker}
@@ -91,6 +85,7 @@ const make = Effect.gen(function* () {
     )
     const mine = tasks.find((task) => task.current)
     if (tasks.length === 0) return new LeaseRefused({ reason: "not-found" })
+    if (!tasks.some((task) => task.known)) return new LeaseRefused({ reason: "never-held" })
     if (mine !== undefined) return new LeaseRefused({ reason: mine.live ? "superseded" : "expired" })
     if (tasks.some((task) => task.done)) return new LeaseRefused({ reason: "ended" })
     if (tasks.some((task) => task.state === "cancelled")) return new LeaseRefused({ reason: "cancelled" })
@@ -281,7 +276,7 @@ const make = Effect.gen(function* () {
          order by t.first_frame nulls first, t.id`
     )
 
-  const publishJob = Effect.fnUntraced(function* (ended: typeof Held.Type, presentation: Presentation) {
+  const publishJob = Effect.fnUntraced(function* (ended: typeof Held.Type, presentation: Published) {
     yield* db.query(
       (sql) =>
         sql`

@@ -2,7 +2,7 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import type { Sha256 } from "../../domain/ids.ts"
 import { type LeaseId, VideoId } from "../../domain/ids.ts"
-import { Presentation } from "../../domain/media/Presentation.ts"
+import { Published } from "../../domain/media/PlaylistPresentation.ts"
 import { JobStore } from "../../domain/ports/JobStore.ts"
 import { VideoStore } from "../../domain/ports/VideoStore.ts"
 import * as Slug from "../../domain/videos/Slug.ts"
@@ -87,7 +87,7 @@ const make = Effect.gen(function* () {
 
   const publication = Effect.fn("VideoStore.publication")(function* (video: VideoId, publication: LeaseId) {
     const rows = yield* db.rows(
-      Schema.Struct({ presentation: Presentation }),
+      Schema.Struct({ presentation: Published }),
       (sql) => sql`select presentation from publication where id = ${publication} and video_id = ${video}`
     )
     return Option.map(Option.fromNullishOr(rows[0]), (row) => row.presentation)

@@ -1,7 +1,7 @@
 /** WorkerRegistry on PostgreSQL. */
 import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { randomUUID } from "node:crypto"
-import { WorkerId } from "../../domain/ids.ts"
+import { JobId, LeaseId, WorkerId } from "../../domain/ids.ts"
 import { Unauthenticated, WorkerRegistry } from "../../domain/ports/WorkerRegistry.ts"
 import { Worker, type WorkerStatus } from "../../domain/workers/Worker.ts"
 import { Db } from "./Db.ts"
@@ -18,16 +18,32 @@ const KeyRow = Schema.Struct({
   disabled: Schema.Boolean
 })
 
-const workerColumns = `
-  w.id,
-  w.name,
+/** As people are shown it: a worker that is not heard of is offline, whatever it said last. */
+export const shownStatus = `
   case when w.status in ('active', 'idle', 'busy')
         and coalesce(w.last_heartbeat, w.registered_at) < now() - make_interval(secs => ${offlineAfterSeconds})
        then 'offline' else w.status
-  end               as "status",
+  end`
+
+const Rotated = Schema.Struct({ othersExpireAt: Schema.Date })
+const Taken = Schema.Struct({ job: JobId, lease: LeaseId })
+
+const workerColumns = `
+  w.id,
+  w.number,
+  w.type,
+  w.name,
+  ${shownStatus}   as "status",
   w.registered_at   as "registeredAt",
   w.last_heartbeat  as "lastHeartbeat",
   (select t.job_id from task t where t.worker_id = w.id and t.state = 'leased' order by t.id desc limit 1) as "currentJob",
+  (select v.slug
+     from task t
+     join job j on j.id = t.job_id
+     join video v on v.id = j.video_id
+    where t.worker_id = w.id and t.state = 'leased'
+    order by t.id desc
+    limit 1)        as "currentSlug",
   w.capabilities,
   w.metadata`
 
@@ -115,15 +131,74 @@ const make = Effect.gen(function* () {
           update worker set status = 'disabled' where id = ${worker} returning id
         ), keys as (
           update worker_key k set revoked_at = now() from disabled d where k.worker_id = d.id and k.revoked_at is null
-        ), leases as (
-          update task t set lease_expires_at = clock_timestamp() from disabled d where t.worker_id = d.id and t.state = 'leased'
+        ), taken as materialized (
+          select t.id, t.lease_id from task t join disabled d on d.id = t.worker_id where t.state = 'leased' for update of t
+        ), history as (
+          update attempt a set ended_at = clock_timestamp(), outcome = 'released' from taken where a.lease_id = taken.lease_id
+        ), requeued as (
+          update task t
+             set state            = 'queued',
+                 attempt          = t.attempt - 1,
+                 run_at           = clock_timestamp(),
+                 lease_id         = null,
+                 lease_seconds    = null,
+                 lease_expires_at = null
+            from taken
+           where t.id = taken.id
         )
         select id from disabled`
     )
     return rows.length > 0
   }, storeUnavailable)
 
-  return WorkerRegistry.of({ register, authenticate, heartbeat, list, revoke })
+  const rotate = Effect.fn("WorkerRegistry.rotate")(function* (worker: WorkerId, overlapSeconds: number) {
+    const minted = WorkerKey.mint()
+    const [row] = yield* db.rows(
+      Rotated,
+      (sql) =>
+        sql`
+        with owner as materialized (
+          select id from worker where id = ${worker} and status <> 'disabled' for update
+        ), live as materialized (
+          select k.id, row_number() over (order by k.created_at desc, k.id) as place
+            from worker_key k
+            join owner o on o.id = k.worker_id
+           where k.revoked_at is null and coalesce(k.expires_at > now(), true)
+        ), ended as (
+          update worker_key k
+             set expires_at = case when live.place = 1
+                                   then least(coalesce(k.expires_at, 'infinity'), now() + make_interval(secs => ${overlapSeconds}))
+                                   else k.expires_at
+                              end,
+                 revoked_at = case when live.place = 1 then null else now() end
+            from live
+           where k.id = live.id
+        ), added as (
+          insert into worker_key (id, worker_id, secret_sha256) select ${minted.id}, id, ${minted.digest} from owner
+        )
+        select now() + make_interval(secs => ${overlapSeconds}) as "othersExpireAt" from owner`
+    )
+    return Option.map(Option.fromUndefinedOr(row), ({ othersExpireAt }) => ({ key: minted.key, othersExpireAt }))
+  }, storeUnavailable)
+
+  const cancelled = Effect.fn("WorkerRegistry.cancelled")(function* (worker: WorkerId) {
+    return yield* db.rows(
+      Taken,
+      (sql) =>
+        sql`
+        select t.job_id as "job", a.lease_id as "lease"
+          from attempt a
+          join task t on t.id = a.task_id
+         where a.worker_id = ${worker}
+           and t.state = 'cancelled'
+           and (a.ended_at is null or a.outcome = 'cancelled')
+           and coalesce(a.ended_at, a.claimed_at) > now() - interval '1 hour'
+         order by a.claimed_at desc
+         limit 50`
+    )
+  }, storeUnavailable)
+
+  return WorkerRegistry.of({ register, authenticate, heartbeat, cancelled, list, rotate, revoke })
 })
 
 export const layer = Layer.effect(WorkerRegistry, make)

@@ -8,14 +8,17 @@
  */
 import { Effect, Layer, Stream } from "effect"
 import { createHash, randomUUID } from "node:crypto"
-import { open } from "node:fs/promises"
-import { join } from "node:path"
+import { open, stat } from "node:fs/promises"
+import { dirname, join } from "node:path"
 import type { LeaseId, VideoId } from "../../domain/ids.ts"
 import { Sha256 } from "../../domain/ids.ts"
+import type { Delivery } from "../../domain/jobs/Delivery.ts"
+import { thumbnailPath } from "../../domain/media/Delivered.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
 import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
+import { masterPlaylist } from "../../domain/media/PlaylistPresentation.ts"
 import type { Presentation } from "../../domain/media/Presentation.ts"
-import type { FileDigest } from "../../domain/media/Segment.ts"
+import { type FileDigest, posterName, posterRendition } from "../../domain/media/Segment.ts"
 import type { TaskOutput } from "../../domain/ports/JobStore.ts"
 import type { Received } from "../../domain/ports/MediaStore.ts"
 import { BytesMismatch, MediaStore } from "../../domain/ports/MediaStore.ts"
@@ -30,6 +33,16 @@ const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyAr
     (track) => [join(track.name, HlsPlaylist.mediaName), HlsPlaylist.mediaPlaylist(track)] as const
   )
 ]
+
+const deliveredManifests = (delivery: Delivery, publication: LeaseId): ReadonlyArray<readonly [string, string]> => {
+  const [first, ...rest] = delivery.dash
+  return [
+    [HlsPlaylist.masterName, masterPlaylist(delivery.presentation, `${publication}/`)],
+    ...(first === undefined
+      ? []
+      : [[DashManifest.manifestName, DashManifest.separateManifest([first, ...rest], `${publication}/`)] as const])
+  ]
+}
 
 const make = (root: string) =>
   Effect.gen(function* () {
@@ -99,6 +112,43 @@ const make = (root: string) =>
       })
     })
 
+    const assembleDelivery = Effect.fn("MediaStore.assembleDelivery")(function* (
+      publication: LeaseId,
+      delivery: Delivery
+    ) {
+      const thumbnail = delivery.files.find(({ path }) => path === thumbnailPath)
+      const files = [
+        ...delivery.files,
+        // Where the pages look for it.
+        ...(thumbnail === undefined ? [] : [{ ...thumbnail, path: join(posterRendition, posterName) }])
+      ]
+      const folders = new Set(files.map(({ path }) => publicationPath(publication, dirname(path))))
+      yield* Effect.forEach(folders, makeFolder, { discard: true })
+      yield* Effect.forEach(
+        files,
+        (file) => linkOrCopy(partPath(publication, file), publicationPath(publication, file.path)),
+        { concurrency: 16, discard: true }
+      )
+      yield* Effect.forEach(
+        deliveredManifests(delivery, publication),
+        ([path, content]) => writeWhole(publicationPath(publication, path), content),
+        { discard: true }
+      )
+      yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, {
+        discard: true
+      })
+    })
+
+    const missing = (publication: LeaseId, paths: ReadonlyArray<string>) =>
+      Effect.filter(
+        paths,
+        (path) =>
+          Effect.tryPromise(() => stat(publicationPath(publication, path))).pipe(
+            Effect.match({ onFailure: () => true, onSuccess: (found) => !found.isFile() })
+          ),
+        { concurrency: 16 }
+      )
+
     const discardAttempt = (lease: LeaseId) => remove(attemptFolder(lease))
 
     const probe = Effect.gen(function* () {
@@ -114,6 +164,8 @@ const make = (root: string) =>
       placePart,
       partPath,
       assemblePublication,
+      assembleDelivery,
+      missing,
       publicationPath,
       discardAttempt,
       probe

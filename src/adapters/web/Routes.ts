@@ -2,6 +2,7 @@
 import { Cache, Duration, Effect, Exit, Option, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { LeaseId } from "../../domain/ids.ts"
+import { thumbnailPath } from "../../domain/media/Delivered.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
 import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
 import { JobStore } from "../../domain/ports/JobStore.ts"
@@ -22,7 +23,9 @@ const contentTypes: Readonly<Record<string, string>> = {
   mpd: "application/dash+xml",
   mp4: "video/mp4",
   m4s: "video/iso.segment",
-  jpg: "image/jpeg"
+  jpg: "image/jpeg",
+  ts: "video/mp2t",
+  vtt: "text/vtt"
 }
 
 const contentType = (name: string) => contentTypes[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream"
@@ -34,10 +37,11 @@ const shared = { "access-control-allow-origin": "*", "access-control-expose-head
 const pointerHeaders = { ...shared, "cache-control": "public, max-age=0, must-revalidate" }
 const immutableHeaders = { ...shared, "cache-control": "public, max-age=31536000, immutable" }
 
-const entryPoints: ReadonlySet<string> = new Set([HlsPlaylist.masterName, DashManifest.manifestName])
+const entryPoints: ReadonlySet<string> = new Set([HlsPlaylist.masterName, DashManifest.manifestName, thumbnailPath])
 
-/** `<publication>/<rendition>/<file>`: nothing else is ever joined to a path. */
-const publishedPath = /^([0-9a-f-]{36})\/([a-z0-9][a-z0-9-]{0,31})\/([a-z0-9_]{1,64}\.[a-z0-9]{1,4})$/
+/** `<publication>/<rendition>/<file>` or `<publication>/<file>`: nothing else is ever joined to a path. */
+const publishedPath =
+  /^([0-9a-f-]{36})\/((?:[a-z0-9][a-z0-9-]{0,31}\/)?[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\.[a-z0-9]{1,4})$/
 const isLeaseId = Schema.is(LeaseId)
 
 const page = (body: string, status = 200) =>
@@ -109,12 +113,12 @@ export const routes = HttpRouter.use(
     const published = Effect.gen(function* () {
       const { "*": rest = "", slug = "" } = yield* HttpRouter.params
       if (entryPoints.has(rest)) return yield* entryPoint(slug, rest)
-      const [, publication = "", rendition = "", name = ""] = publishedPath.exec(rest) ?? []
+      const [, publication = "", path = ""] = publishedPath.exec(rest) ?? []
       if (!isLeaseId(publication) || !(yield* Cache.get(readable, `${slug}/${publication}`))) return missing
       const answer = yield* fileResponse({
-        path: media.publicationPath(publication, `${rendition}/${name}`),
-        etag: `"${publication}-${rendition}-${name}"`,
-        contentType: contentType(name),
+        path: media.publicationPath(publication, path),
+        etag: `"${publication}-${path.replace("/", "-")}"`,
+        contentType: contentType(path),
         headers: immutableHeaders
       })
       return answer ?? missing

@@ -3,7 +3,8 @@ import type { Job } from "../../domain/jobs/Job.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
-import type { Presentation, Track } from "../../domain/media/Presentation.ts"
+import type { PlaylistRendition, Published } from "../../domain/media/PlaylistPresentation.ts"
+import type { Track } from "../../domain/media/Presentation.ts"
 import { averageBitrate, peakBitrate } from "../../domain/media/Presentation.ts"
 import { posterName, posterRendition } from "../../domain/media/Segment.ts"
 import type { Video } from "../../domain/videos/Video.ts"
@@ -64,15 +65,32 @@ const rendition = (track: Track): WatchOutput["renditions"][number] => ({
   segments: track.segments.length
 })
 
-const outputOf = (video: Video, presentation: Presentation | null): WatchOutput | null =>
+const playlistRendition = (rendition: PlaylistRendition): WatchOutput["renditions"][number] => ({
+  name: rendition.name,
+  codec: rendition.codecs ?? "",
+  width: rendition.width,
+  height: rendition.height,
+  frameRate: rendition.frameRate,
+  averageBitRate: rendition.averageBitrate,
+  peakBitRate: rendition.peakBitrate,
+  segments: rendition.segments
+})
+
+const renditionsOf = (published: Published): WatchOutput["renditions"] =>
+  "renditions" in published
+    ? published.renditions.map(playlistRendition)
+    : [...published.video, ...published.audio].map(rendition)
+
+const outputOf = (video: Video, presentation: Published | null): WatchOutput | null =>
   presentation === null || video.publishedAt === null
     ? null
     : {
         publishedAt: video.publishedAt,
-        manifestUrl: address(video, DashManifest.manifestName),
+        // Players do better with the playlists where a rendition holds its own sound.
+        manifestUrl: address(video, "renditions" in presentation ? HlsPlaylist.masterName : DashManifest.manifestName),
         masterUrl: address(video, HlsPlaylist.masterName),
         posterUrl: posterOf(video),
-        renditions: [...presentation.video, ...presentation.audio].map(rendition),
+        renditions: renditionsOf(presentation),
         captions: []
       }
 
@@ -97,7 +115,7 @@ const pendingJob = (job: Job | null): WatchJob | null => {
   }
 }
 
-export const watchView = (video: Video, presentation: Presentation | null, job: Job | null): WatchView => ({
+export const watchView = (video: Video, presentation: Published | null, job: Job | null): WatchView => ({
   slug: video.slug,
   title: video.title,
   createdAt: video.createdAt,

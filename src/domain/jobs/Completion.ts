@@ -41,7 +41,7 @@ export const confirmManifest = (
 }
 
 /** The nearest of the frame rates that people use, or the exact quotient where none is near. */
-const frameRateOf = (samples: number, duration: number, timescale: number): FrameRate.FrameRate => {
+export const frameRateOf = (samples: number, duration: number, timescale: number): FrameRate.FrameRate => {
   const measured = (samples * timescale) / duration
   return (
     FrameRate.standard.find((rate) => Math.abs(FrameRate.toNumber(rate) - measured) < 0.005) ??

@@ -1,8 +1,7 @@
 /** A DASH manifest (ISO/IEC 23009-1, static, segment templates with timelines) of a presentation. */
 import * as FrameRate from "./FrameRate.ts"
 import type { AudioTrack, Presentation, Track, TrackSegment, VideoTrack } from "./Presentation.ts"
-import { duration, peakBitrate } from "./Presentation.ts"
-import { segmentIndex } from "./Segment.ts"
+import { duration, peakBitrate, trackDuration } from "./Presentation.ts"
 
 export const manifestName = "manifest.mpd"
 
@@ -43,6 +42,12 @@ const timeline = (segments: ReadonlyArray<TrackSegment>): ReadonlyArray<string> 
 
 const indent = (depth: number, text: ReadonlyArray<string>) => text.map((line) => `${"  ".repeat(depth)}${line}`)
 
+/** `seg_00000.m4s` is the first of `seg_$Number%05d$.m4s`. */
+const numbering = (name: string) => {
+  const digits = /^seg_(\d+)\.m4s$/.exec(name)?.[1] ?? "00000"
+  return { media: `$RepresentationID$/seg_$Number%0${digits.length}d$.m4s`, startNumber: Number(digits) }
+}
+
 const representation = (track: Track, own: Readonly<Record<string, string | number>>, inner: ReadonlyArray<string>) => [
   `<Representation${attributes({ id: track.name, bandwidth: peakBitrate(track), codecs: track.codecs, ...own })}>`,
   ...indent(1, inner),
@@ -50,8 +55,7 @@ const representation = (track: Track, own: Readonly<Record<string, string | numb
     `<SegmentTemplate${attributes({
       timescale: track.timescale,
       initialization: `$RepresentationID$/${track.init}`,
-      media: "$RepresentationID$/seg_$Number%05d$.m4s",
-      startNumber: segmentIndex(track.segments[0].name) ?? 0
+      ...numbering(track.segments[0].name)
     })}>`,
     "  <SegmentTimeline>",
     ...indent(2, timeline(track.segments)),
@@ -61,9 +65,9 @@ const representation = (track: Track, own: Readonly<Record<string, string | numb
   "</Representation>"
 ]
 
-const videoSet = (tracks: ReadonlyArray<VideoTrack>) => [
+const videoSet = (tracks: ReadonlyArray<VideoTrack>, id = 0) => [
   `<AdaptationSet${attributes({
-    id: 0,
+    id,
     contentType: "video",
     mimeType: "video/mp4",
     segmentAlignment: "true",
@@ -110,10 +114,14 @@ const audioSet = (track: AudioTrack, position: number) => [
 
 const isoSeconds = (seconds: number) => `PT${Number(seconds.toFixed(6))}S`
 
-/** All renditions. `base` is the address of the renditions' folders relative to the manifest, with a slash at its end. */
-export const manifest = (presentation: Presentation, base: string): string => {
+const document = (options: {
+  readonly base: string
+  readonly duration: number
+  readonly video: ReadonlyArray<VideoTrack>
+  readonly sets: ReadonlyArray<string>
+}): string => {
   const longestSegment = Math.max(
-    ...presentation.video.flatMap((track) => track.segments.map((segment) => segment.duration / track.timescale))
+    ...options.video.flatMap((track) => track.segments.map((segment) => segment.duration / track.timescale))
   )
   const text = [
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -121,15 +129,35 @@ export const manifest = (presentation: Presentation, base: string): string => {
       xmlns: "urn:mpeg:dash:schema:mpd:2011",
       type: "static",
       profiles: "urn:mpeg:dash:profile:isoff-live:2011",
-      mediaPresentationDuration: isoSeconds(duration(presentation)),
+      mediaPresentationDuration: isoSeconds(options.duration),
       minBufferTime: isoSeconds(longestSegment)
     })}>`,
-    `  <BaseURL>${escape(base)}</BaseURL>`,
+    `  <BaseURL>${escape(options.base)}</BaseURL>`,
     '  <Period id="0" start="PT0S">',
-    ...indent(2, videoSet(presentation.video)),
-    ...indent(2, presentation.audio.flatMap(audioSet)),
+    ...indent(2, options.sets),
     "  </Period>",
     "</MPD>"
   ]
   return `${text.join("\n")}\n`
 }
+
+/** All renditions. `base` is the address of the renditions' folders relative to the manifest, with a slash at its end. */
+export const manifest = (presentation: Presentation, base: string): string =>
+  document({
+    base,
+    duration: duration(presentation),
+    video: presentation.video,
+    sets: [...videoSet(presentation.video), ...presentation.audio.flatMap(audioSet)]
+  })
+
+/**
+ * Renditions that hold their own sound and are not cut at the same instants: each in a set of its own, so that no player
+ * switches between them where they do not meet.
+ */
+export const separateManifest = (tracks: readonly [VideoTrack, ...ReadonlyArray<VideoTrack>], base: string): string =>
+  document({
+    base,
+    duration: Math.max(...tracks.map(trackDuration)),
+    video: tracks,
+    sets: tracks.flatMap((track, id) => videoSet([track], id))
+  })

@@ -5,7 +5,7 @@ import { JobId, LeaseId, TaskId, VideoId, type WorkerId } from "../ids.ts"
 import type { Job } from "../jobs/Job.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import { TaskKind } from "../jobs/Task.ts"
-import type { Presentation } from "../media/Presentation.ts"
+import type { Published } from "../media/PlaylistPresentation.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { SourceFile } from "../videos/Video.ts"
@@ -39,10 +39,11 @@ export type Subject = { readonly job: JobId } | { readonly video: VideoId }
 
 /**
  * The write was not made. `expired`: the lease ran out. `superseded`: someone else has the task, or it went back to the
- * queue. `ended`: the task is over. `not-found`: there is no such job. `cancelled`: a person stopped it.
+ * queue. `ended`: the task is over. `not-found`: there is no such job. `cancelled`: a person stopped it. `never-held`: the
+ * task never was this worker's.
  */
 export class LeaseRefused extends Schema.TaggedError<LeaseRefused>()("LeaseRefused", {
-  reason: Schema.Literals(["expired", "superseded", "ended", "cancelled", "not-found"])
+  reason: Schema.Literals(["expired", "superseded", "ended", "cancelled", "not-found", "never-held"])
 }) {
   override get message() {
     return refusals[this.reason]
@@ -54,7 +55,8 @@ const refusals = {
   superseded: "The lease on this task is not the current one",
   ended: "The task is over",
   cancelled: "The job was cancelled",
-  "not-found": "There is no such job"
+  "not-found": "There is no such job",
+  "never-held": "The task never was this worker's"
 } as const
 
 /** Registered files never change: another file of the same name needs another attempt. */
@@ -138,7 +140,7 @@ export class JobStore extends Context.Service<
         readonly facts: SourceFacts
         readonly languages: Languages
         confirm(registered: ReadonlyArray<RegisteredFile>): Effect.Effect<ReadonlyArray<RegisteredFile>, E>
-        publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Presentation, E>
+        publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Published, E>
       }
     ): Effect.Effect<"completed" | "replayed", LeaseRefused | StoreUnavailable | E>
 

@@ -2,6 +2,7 @@
 import type { Effect, Scope, Stream } from "effect"
 import { Context, Schema } from "effect"
 import type { LeaseId, Sha256, VideoId } from "../ids.ts"
+import type { Delivery } from "../jobs/Delivery.ts"
 import type { Presentation } from "../media/Presentation.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { SourceFile } from "../videos/Video.ts"
@@ -65,6 +66,10 @@ export class MediaStore extends Context.Service<
       outputs: ReadonlyArray<TaskOutput>,
       presentation: Presentation
     ): Effect.Effect<void, MediaStoreError>
+    /** The same for what a worker of the older protocol made: its files under its names, but for what is written anew. */
+    assembleDelivery(publication: LeaseId, delivery: Delivery): Effect.Effect<void, MediaStoreError>
+    /** Those of the paths that a publication lacks. */
+    missing(publication: LeaseId, paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>>
     publicationPath(publication: LeaseId, path: string): string
 
     /** Removes what an ended attempt left, and temporary files of an earlier life of this program. */

@@ -2,7 +2,7 @@
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { JobId, LeaseId, Sha256, VideoId } from "../ids.ts"
-import type { Presentation } from "../media/Presentation.ts"
+import type { Published } from "../media/PlaylistPresentation.ts"
 import type { Slug } from "../videos/Slug.ts"
 import type { SourceFile, Video } from "../videos/Video.ts"
 import type { StoreUnavailable } from "./StoreUnavailable.ts"
@@ -32,6 +32,6 @@ export class VideoStore extends Context.Service<
 
     /** Whether the video's viewers may read this publication, also one that a newer has replaced: players go on with it. */
     isPublished(slug: string, publication: LeaseId): Effect.Effect<boolean, StoreUnavailable>
-    publication(video: VideoId, publication: LeaseId): Effect.Effect<Option.Option<Presentation>, StoreUnavailable>
+    publication(video: VideoId, publication: LeaseId): Effect.Effect<Option.Option<Published>, StoreUnavailable>
   }
 >()("vlog/domain/ports/VideoStore") {}

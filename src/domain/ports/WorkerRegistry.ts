@@ -1,7 +1,7 @@
 /** Who may work, and who was last heard of when. */
 import type { Effect, Option, Redacted } from "effect"
 import { Context, Schema } from "effect"
-import type { WorkerId } from "../ids.ts"
+import type { JobId, LeaseId, WorkerId } from "../ids.ts"
 import type { Worker, WorkerStatus } from "../workers/Worker.ts"
 import type { StoreUnavailable } from "./StoreUnavailable.ts"
 
@@ -29,9 +29,26 @@ export class WorkerRegistry extends Context.Service<
       report: { readonly status: WorkerStatus; readonly metadata: unknown }
     ): Effect.Effect<Worker, StoreUnavailable>
 
+    /** Leases that were ended over this worker's head of late: it may not have noticed yet. */
+    cancelled(
+      worker: WorkerId
+    ): Effect.Effect<ReadonlyArray<{ readonly job: JobId; readonly lease: LeaseId }>, StoreUnavailable>
+
     readonly list: Effect.Effect<ReadonlyArray<Worker>, StoreUnavailable>
 
-    /** Ends a worker's keys and its leases at once. False when there is no such worker. */
+    /**
+     * Mints another key. The newest of those before it goes on for `overlapSeconds`, at most, and all others end at once.
+     * None when there is no such worker or it is disabled.
+     */
+    rotate(
+      worker: WorkerId,
+      overlapSeconds: number
+    ): Effect.Effect<
+      Option.Option<{ readonly key: Redacted.Redacted; readonly othersExpireAt: Date }>,
+      StoreUnavailable
+    >
+
+    /** Ends a worker's keys and its leases at once, and gives what it held to others. False when there is no such worker. */
     revoke(worker: WorkerId): Effect.Effect<boolean, StoreUnavailable>
   }
 >()("vlog/domain/ports/WorkerRegistry") {}

@@ -7,11 +7,15 @@ export type WorkerStatus = typeof WorkerStatus.Type
 
 export const Worker = Schema.Struct({
   id: WorkerId,
+  /** In the order of registration. */
+  number: Schema.Int,
+  type: Schema.Literals(["local", "remote"]),
   name: Schema.String,
   status: WorkerStatus,
   registeredAt: Schema.Date,
   lastHeartbeat: Schema.NullOr(Schema.Date),
   currentJob: Schema.NullOr(JobId),
+  currentSlug: Schema.NullOr(Schema.String),
   capabilities: Schema.Unknown,
   metadata: Schema.Unknown
 })

@@ -1,17 +1,26 @@
 /** What the environment says to the Worker API. */
-import { ByteSize, Config, Schema } from "effect"
+import { ByteSize, Config, Effect, Option, Schema } from "effect"
 import pkg from "../../../package.json" with { type: "json" }
+import {
+  defaultLimits,
+  type LimitClass,
+  parseRate,
+  RateLimitText
+} from "../../adapters/worker-api/server/RateLimits.ts"
 import { readAll } from "./readAll.ts"
 
 const Secret = Schema.RedactedFromValue(Schema.String.pipe(Schema.check(Schema.isMinLength(16))))
 
 export const version = pkg.version
 
+const rate = (name: string, kind: LimitClass) =>
+  Config.schema(RateLimitText, name).pipe(Config.map(parseRate), Config.withDefault(defaultLimits[kind]))
+
 const PoolSize = Schema.FiniteFromString.pipe(
   Schema.check(Schema.isInt(), Schema.isBetween({ minimum: 2, maximum: 1000 }))
 )
 
-export const apiSettings = readAll({
+const settings = readAll({
   databaseUrl: Config.Redacted("VLOG_DATABASE_URL"),
   databasePool: Config.schema(PoolSize, "VLOG_DATABASE_POOL_MAX").pipe(Config.withDefault(10)),
   adminSecret: Config.schema(Secret, "VLOG_WORKER_ADMIN_SECRET"),
@@ -23,5 +32,32 @@ export const apiSettings = readAll({
   maxSource: Config.ByteSize("VLOG_MAX_UPLOAD_SIZE").pipe(Config.withDefault(ByteSize.fromInputUnsafe("100 GiB"))),
   maxPart: Config.ByteSize("VLOG_MAX_HLS_SINGLE_FILE_SIZE").pipe(
     Config.withDefault(ByteSize.fromInputUnsafe("500 MiB"))
-  )
+  ),
+  maxArchive: Config.ByteSize("VLOG_MAX_HLS_ARCHIVE_SIZE").pipe(
+    Config.withDefault(ByteSize.fromInputUnsafe("200 GiB"))
+  ),
+  maxArchiveFiles: Config.Int("VLOG_MAX_HLS_ARCHIVE_FILES").pipe(Config.withDefault(50_000)),
+  limited: Config.Boolean("VLOG_RATE_LIMIT_ENABLED").pipe(Config.withDefault(true)),
+  default: rate("VLOG_RATE_LIMIT_WORKER_DEFAULT", "default"),
+  progress: rate("VLOG_RATE_LIMIT_WORKER_PROGRESS", "progress"),
+  register: rate("VLOG_RATE_LIMIT_WORKER_REGISTER", "register"),
+  upload: rate("VLOG_RATE_LIMIT_WORKER_UPLOAD", "upload"),
+  failure: rate("VLOG_RATE_LIMIT_FAILURES", "failure"),
+  trustedProxies: Config.String("VLOG_TRUSTED_PROXIES").pipe(Config.withDefault("")),
+  metricsToken: Config.Redacted("VLOG_METRICS_TOKEN").pipe(Config.option)
 })
+
+export const apiSettings = Effect.map(
+  settings,
+  ({ default: others, failure, limited, metricsToken, progress, register, trustedProxies, upload, ...rest }) => ({
+    ...rest,
+    rateLimits: limited ? { ...defaultLimits, default: others, failure, progress, register, upload } : null,
+    trustedProxies: new Set(
+      trustedProxies
+        .split(",")
+        .map((address) => address.trim())
+        .filter((address) => address !== "")
+    ),
+    metricsToken: Option.getOrNull(metricsToken)
+  })
+)

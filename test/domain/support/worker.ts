@@ -206,7 +206,9 @@ export const makeWorker = (
         inspect: Effect.fnUntraced(function* ({ name, path }) {
           const found = facts.get(path)
           return found ?? (yield* new NotASegment({ name, problem: "there is nothing" }))
-        })
+        }),
+        inspectDelivered: ({ path }) =>
+          new NotASegment({ name: path, problem: "no worker delivers such files to itself" })
       })
     ),
     WorkerState.layer

@@ -6,8 +6,9 @@ import { JobStatus } from "../../../domain/jobs/Job.ts"
 import { Progress } from "../../../domain/jobs/Progress.ts"
 import { WorkerStatus } from "../../../domain/workers/Worker.ts"
 import { AdminAuth } from "./Auth.ts"
-import { integerBetween, Text, optionalNull, withDefault } from "./Fields.ts"
-import { BadRequest, NotFound, StorageFull, TooLarge, Unavailable } from "./Errors.ts"
+import { Capabilities, RegistrationMetadata } from "./Capabilities.ts"
+import { integerBetween, IntegerText, Text, optionalNull, withDefault } from "./Fields.ts"
+import { BadRequest, BodyTimeout, NotFound, StorageFull, TooLarge, Unavailable } from "./Errors.ts"
 
 const paging = {
   limit: Schema.optionalKey(integerBetween(1, 200)),
@@ -15,12 +16,16 @@ const paging = {
 }
 
 export const WorkerAnswer = Schema.Struct({
+  /** The protocol numbers workers; here the order of their registration. */
+  id: Schema.Int,
   worker_id: WorkerId,
   worker_name: Schema.NullOr(Schema.String),
+  worker_type: Schema.Literals(["local", "remote"]),
   status: WorkerStatus,
   registered_at: Schema.DateFromString,
   last_heartbeat: Schema.NullOr(Schema.DateFromString),
   current_job_id: Schema.NullOr(JobId),
+  current_video_slug: Schema.NullOr(Schema.String),
   capabilities: Schema.Unknown,
   metadata: Schema.Unknown
 })
@@ -61,11 +66,22 @@ export class AdminGroup extends HttpApiGroup.make("admin")
       payload: Schema.Struct({
         worker_name: optionalNull(Text(100)),
         worker_type: withDefault(Schema.Literals(["local", "remote"]), "remote"),
-        capabilities: optionalNull(Schema.Record(Schema.String, Schema.Unknown)),
-        metadata: optionalNull(Schema.Record(Schema.String, Schema.Unknown))
+        capabilities: optionalNull(Capabilities),
+        metadata: optionalNull(RegistrationMetadata)
       }),
       success: Schema.Struct({ worker_id: WorkerId, api_key: Schema.String, message: Schema.String }),
-      error: Unavailable
+      error: [BadRequest, Unavailable]
+    }),
+    HttpApiEndpoint.post("rotate", "/api/workers/:worker_id/rotate", {
+      params: { worker_id: Schema.String },
+      query: { overlap: Schema.optionalKey(integerBetween(0, 30 * 24 * 3600)) },
+      success: Schema.Struct({
+        worker_id: WorkerId,
+        api_key: Schema.String,
+        /** Until then the worker's other keys are taken as well. */
+        others_expire_at: Schema.DateFromString
+      }),
+      error: [NotFound, Unavailable]
     }),
     HttpApiEndpoint.get("workers", "/api/workers", {
       success: Schema.Struct({
@@ -88,7 +104,7 @@ export class AdminGroup extends HttpApiGroup.make("admin")
         priority: Schema.optionalKey(integerBetween(-100, 100))
       },
       success: VideoWithJob.pipe(HttpApiSchema.status(201)),
-      error: [BadRequest, TooLarge, Unavailable, StorageFull]
+      error: [BadRequest, BodyTimeout, TooLarge, Unavailable, StorageFull]
     }),
     HttpApiEndpoint.get("videos", "/api/videos", {
       query: { ...paging, sha256: Schema.optionalKey(Sha256) },
@@ -106,7 +122,7 @@ export class AdminGroup extends HttpApiGroup.make("admin")
       error: Unavailable
     }),
     HttpApiEndpoint.get("job", "/api/jobs/:job_id", {
-      params: { job_id: Schema.FiniteFromString.pipe(Schema.decodeTo(JobId)) },
+      params: { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) },
       success: JobAnswer,
       error: [NotFound, Unavailable]
     })

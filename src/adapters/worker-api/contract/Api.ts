@@ -2,6 +2,9 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AdminGroup } from "./Admin.ts"
+import { ReencodeGroup } from "./Reencode.ts"
+import { UploadGroup } from "./Uploads.ts"
+import { Unavailable } from "./Errors.ts"
 import { Validation } from "./Validation.ts"
 import { WorkerGroup } from "./Worker.ts"
 
@@ -17,12 +20,20 @@ const Health = Schema.Struct({
 export type Health = typeof Health.Type
 
 class SystemGroup extends HttpApiGroup.make("system").add(
-  HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] })
+  HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] }),
+  HttpApiEndpoint.get("metrics", "/metrics", {
+    success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
+    error: Unavailable
+  })
 ) {}
 
 export class Api extends HttpApi.make("vlog")
   .add(WorkerGroup)
+  .add(UploadGroup)
+  .add(ReencodeGroup)
   .add(AdminGroup)
   .add(SystemGroup)
   .middleware(Validation)
+  // A client is told everything that is wrong with its request at once, and in terms of what it sent.
+  .annotate(HttpApi.ParseOptions, { errors: "all", reportInput: true })
   .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" })) {}

@@ -44,11 +44,18 @@ export class TooLarge extends Schema.Error<TooLarge>("TooLarge")(body("TooLarge"
   }
 }
 
+export class BodyTimeout extends Schema.Error<BodyTimeout>("BodyTimeout")(body("BodyTimeout"), { httpApiStatus: 408 }) {
+  override get message() {
+    return this.detail
+  }
+}
+
 /** The shape of one entry of a 422 body. */
 const InvalidField = Schema.Struct({
   type: Schema.String,
   loc: Schema.Array(Schema.Union([Schema.String, Schema.Int])),
-  msg: Schema.String
+  msg: Schema.String,
+  ctx: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
 })
 
 /** `detail` is a list of what is wrong in the request, or a text where the request as a whole makes no sense. */

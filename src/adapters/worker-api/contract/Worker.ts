@@ -9,6 +9,7 @@ import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
 import {
   BadRequest,
+  BodyTimeout,
   Conflict,
   Forbidden,
   NotFound,
@@ -17,19 +18,31 @@ import {
   Unavailable,
   Unprocessable
 } from "./Errors.ts"
-import { optionalNull, Text, withDefault } from "./Fields.ts"
+import {
+  Decimal,
+  Integer,
+  integerBetween,
+  integerFrom,
+  IntegerText,
+  optionalNull,
+  rule,
+  Text,
+  Truth,
+  withDefault
+} from "./Fields.ts"
+import { HeartbeatMetadata } from "./Capabilities.ts"
 
-const Percent = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 100 })))
+const Percent = integerFrom(0, 100)
 
 /** Says which attempt is writing. Workers of the older protocol do not, and are known by their key alone. */
-const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
-const job = { job_id: Schema.FiniteFromString.pipe(Schema.decodeTo(JobId)) }
-const videoParams = { video_id: Schema.FiniteFromString.pipe(Schema.decodeTo(VideoId)) }
+export const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
+const jobParams = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
+export const videoParams = { video_id: IntegerText.pipe(Schema.decodeTo(VideoId)) }
 
 const Heartbeat = Schema.Struct({
   status: withDefault(Schema.Literals(["active", "busy", "idle"]), "active"),
   code_version: optionalNull(Text(40)),
-  metadata: optionalNull(Schema.Record(Schema.String, Schema.Unknown))
+  metadata: optionalNull(HeartbeatMetadata)
 })
 
 const HeartbeatAnswer = Schema.Struct({
@@ -40,6 +53,8 @@ const HeartbeatAnswer = Schema.Struct({
   worker_status: Schema.NullOr(Schema.String),
   current_job_id: Schema.NullOr(JobId),
   last_heartbeat_recorded: Schema.NullOr(Schema.DateFromString),
+  /** Ours: what was taken from this worker since, for it to stop without being told by a refusal. */
+  cancelled: Schema.optionalKey(Schema.Array(Schema.Struct({ job_id: JobId, lease_id: LeaseId }))),
   /** Ours: what this server offers beyond the protocol. A worker uses an addition only when it is named here. */
   worker_id: Schema.optionalKey(WorkerId),
   server: Schema.optionalKey(
@@ -82,6 +97,9 @@ const QualityProgress = Schema.Struct({
   name: RenditionName,
   status: RenditionStatus,
   progress: Percent,
+  segments_total: optionalNull(integerFrom(0)),
+  segments_completed: optionalNull(integerFrom(0)),
+  /** Ours: media seconds encoded per second, and the seconds that are left. */
   speed: optionalNull(Schema.Finite),
   seconds_left: optionalNull(Schema.Finite)
 })
@@ -90,30 +108,50 @@ export const ProgressReport = Schema.Struct({
   current_step: optionalNull(Step),
   progress_percent: Percent,
   quality_progress: optionalNull(Schema.Array(QualityProgress)),
-  duration: optionalNull(Schema.Finite),
-  source_width: optionalNull(Schema.Int),
-  source_height: optionalNull(Schema.Int)
+  duration: optionalNull(Decimal.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))),
+  source_width: optionalNull(integerFrom(1)),
+  source_height: optionalNull(integerFrom(1))
 })
 
 const Quality = Schema.Struct({
   name: Schema.String,
-  width: Schema.Int,
-  height: Schema.Int,
+  width: Integer,
+  height: Integer,
   /** kbit/s */
-  bitrate: Schema.Int
+  bitrate: Integer
 })
 
 export const Completion = Schema.Struct({
   qualities: Schema.Array(Quality),
-  duration: optionalNull(Schema.Finite),
-  source_width: optionalNull(Schema.Int),
-  source_height: optionalNull(Schema.Int),
+  duration: optionalNull(Decimal),
+  source_width: optionalNull(Integer),
+  source_height: optionalNull(Integer),
   streaming_format: optionalNull(Schema.String),
   streaming_codec: optionalNull(Schema.String),
-  completion_token: optionalNull(Text(100)),
+  /** Accepted and not needed: whether a job is complete is asked of the job, not of a token. */
+  completion_token: optionalNull(
+    Text(100).pipe(
+      Schema.check(
+        rule<string>("Invalid completion_token format. Expected: job_id-uuid4", (token) =>
+          /^\d+-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(token)
+        )
+      )
+    )
+  ),
   /** Ours: the exact files to publish. Without it everything that the attempt uploaded is meant. */
   files: Schema.optionalKey(Schema.Array(FileDigest)),
   languages: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+})
+
+export const VerifyAnswer = Schema.Struct({
+  job_id: JobId,
+  video_id: VideoId,
+  video_slug: Schema.String,
+  video_status: Schema.String,
+  job_completed: Schema.Boolean,
+  all_files_present: Schema.Boolean,
+  qualities_present: Schema.Array(Schema.String),
+  missing_files: Schema.Array(Schema.String)
 })
 
 const Ok = Schema.Struct({ status: Schema.Literal("ok") })
@@ -126,40 +164,49 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       error: Unavailable
     }),
     HttpApiEndpoint.post("claim", "/api/worker/claim", {
-      query: { job_id: Schema.optionalKey(Schema.FiniteFromString.pipe(Schema.decodeTo(JobId))) },
+      query: {
+        job_id: Schema.optionalKey(IntegerText.pipe(Schema.decodeTo(JobId))),
+        /** Ours: seconds for which the answer may wait for a job to come. */
+        wait: Schema.optionalKey(integerBetween(0, 60))
+      },
       headers: { "x-lease-seconds": Schema.optionalKey(Schema.FiniteFromString) },
       success: ClaimAnswer,
       error: Unavailable
     }),
     HttpApiEndpoint.post("progress", "/api/worker/:job_id/progress", {
-      params: job,
+      params: jobParams,
       headers: lease,
       payload: ProgressReport,
       success: Schema.Struct({ status: Schema.Literal("ok"), claim_expires_at: Schema.DateFromString }),
       error: [Forbidden, NotFound, Conflict, Unavailable]
     }),
     HttpApiEndpoint.post("complete", "/api/worker/:job_id/complete", {
-      params: job,
+      params: jobParams,
       headers: lease,
       payload: Completion,
       success: Schema.Struct({ status: Schema.Literal("ok"), message: Schema.String }),
       error: [Forbidden, NotFound, Conflict, Unprocessable, Unavailable, StorageFull]
     }),
     HttpApiEndpoint.post("fail", "/api/worker/:job_id/fail", {
-      params: job,
+      params: jobParams,
       headers: lease,
       payload: Schema.Struct({
         error_message: Text(500),
-        retry: withDefault(Schema.Boolean, true)
+        retry: withDefault(Truth, true)
       }),
       success: Schema.Struct({ status: Schema.Literal("ok"), will_retry: Schema.Boolean, attempt_number: Schema.Int }),
       error: [Forbidden, NotFound, Conflict, Unavailable]
     }),
     HttpApiEndpoint.post("release", "/api/worker/:job_id/release", {
-      params: job,
+      params: jobParams,
       headers: lease,
       success: Ok,
       error: [Forbidden, NotFound, Conflict, Unavailable]
+    }),
+    HttpApiEndpoint.get("verifyComplete", "/api/worker/:job_id/verify-complete", {
+      params: jobParams,
+      success: VerifyAnswer,
+      error: [Forbidden, NotFound, Unavailable]
     }),
     HttpApiEndpoint.get("source", "/api/worker/source/:video_id", {
       params: videoParams,
@@ -168,7 +215,7 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       error: [Forbidden, NotFound, Conflict, Unavailable]
     }),
     HttpApiEndpoint.post("segment", "/api/worker/upload/:video_id/segment/:quality/:filename", {
-      params: { ...videoParams, quality: RenditionName, filename: Schema.String },
+      params: { ...videoParams, quality: Schema.String, filename: Schema.String },
       headers: { ...lease, "x-content-sha256": Schema.String },
       success: Schema.Struct({
         status: Schema.Literal("ok"),
@@ -176,7 +223,7 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
         bytes_written: Schema.Int,
         checksum_verified: Schema.Boolean
       }),
-      error: [BadRequest, Forbidden, NotFound, Conflict, TooLarge, Unavailable, StorageFull]
+      error: [BadRequest, BodyTimeout, Forbidden, NotFound, Conflict, TooLarge, Unavailable, StorageFull]
     })
   )
   .middleware(WorkerAuth) {}

@@ -13,18 +13,23 @@ import { receiveVideo } from "../../../domain/programs/ReceiveVideo.ts"
 import type { Video } from "../../../domain/videos/Video.ts"
 import type { Worker } from "../../../domain/workers/Worker.ts"
 import { type JobAnswer, type VideoAnswer, VideoWithJob, type WorkerAnswer } from "../contract/Admin.ts"
+import { requestBody } from "../../http/Body.ts"
+import { clamped } from "../contract/Capabilities.ts"
 import { Api } from "../contract/Api.ts"
 import { BadRequest, NotFound, TooLarge } from "../contract/Errors.ts"
-import { diskRefused, unavailable } from "./Refusals.ts"
+import { bodyRefused, diskRefused, unavailable } from "./Refusals.ts"
 import { ApiSettings } from "./Settings.ts"
 
 const workerAnswer = (worker: Worker): typeof WorkerAnswer.Type => ({
+  id: worker.number,
   worker_id: worker.id,
+  worker_type: worker.type,
   worker_name: worker.name,
   status: worker.status,
   registered_at: worker.registeredAt,
   last_heartbeat: worker.lastHeartbeat,
   current_job_id: worker.currentJob,
+  current_video_slug: worker.currentSlug,
   capabilities: worker.capabilities,
   metadata: worker.metadata
 })
@@ -61,6 +66,9 @@ const jobAnswer = (job: Job): typeof JobAnswer.Type => {
   }
 }
 
+/** A day to bring a new key to a worker, if nobody says otherwise. */
+const overlapSeconds = 24 * 3600
+
 const encodeVideoWithJob = Schema.encodeSync(VideoWithJob)
 const decodeWorkerId = Schema.decodeUnknownOption(WorkerId)
 
@@ -92,7 +100,7 @@ export const adminRoutes = HttpApiBuilder.group(
             .register({
               name: Option.fromNullishOr(payload.worker_name),
               type: payload.worker_type,
-              capabilities: payload.capabilities ?? null,
+              capabilities: payload.capabilities == null ? null : clamped(payload.capabilities),
               metadata: payload.metadata ?? null
             })
             .pipe(Effect.catchTag("StoreUnavailable", unavailable))
@@ -129,6 +137,23 @@ export const adminRoutes = HttpApiBuilder.group(
           return { status: "ok" as const, message: `Worker ${params.worker_id} has been revoked` }
         })
       )
+      .handle(
+        "rotate",
+        Effect.fnUntraced(function* ({ params, query }) {
+          const id = decodeWorkerId(params.worker_id)
+          const rotated = Option.isNone(id)
+            ? Option.none()
+            : yield* Effect.catchTag(
+                registry.rotate(id.value, query.overlap ?? overlapSeconds),
+                "StoreUnavailable",
+                unavailable
+              )
+          if (Option.isNone(id) || Option.isNone(rotated)) return yield* new NotFound({ detail: "Worker not found" })
+          yield* Effect.logInfo("key rotated", { worker: id.value })
+          const { key, othersExpireAt } = rotated.value
+          return { worker_id: id.value, api_key: Redacted.value(key), others_expire_at: othersExpireAt }
+        })
+      )
       .handleRaw(
         "upload",
         Effect.fnUntraced(function* ({ query }) {
@@ -138,14 +163,17 @@ export const adminRoutes = HttpApiBuilder.group(
             title: query.title ?? null,
             priority: query.priority ?? 0,
             maxBytes: settings.maxSourceBytes,
-            body: request.stream
+            body: requestBody(request, { maxBytes: settings.maxSourceBytes })
           }).pipe(
             Effect.provideService(MediaStore, media),
             Effect.provideService(VideoStore, videos),
             Effect.catchTags({
               EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
               BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
-              HttpServerError: () => Effect.fail(new BadRequest({ detail: "The upload ended early" })),
+              BodyRefused: (error) =>
+                error.reason === "too-large"
+                  ? Effect.fail(new TooLarge({ detail: error.message }))
+                  : bodyRefused(error),
               MediaStoreError: diskRefused,
               StoreUnavailable: unavailable
             })

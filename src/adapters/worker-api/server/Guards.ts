@@ -1,16 +1,19 @@
-/** Who is calling: checked before a byte of the body is read. */
+/** Who is calling, and how often: decided before a byte of the body is read. */
 import { Effect, Layer, Redacted } from "effect"
-import { HttpApiMiddleware } from "effect/http-api"
+import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { createHash, timingSafeEqual } from "node:crypto"
 import type { Unauthenticated } from "../../../domain/ports/WorkerRegistry.ts"
 import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { AdminAuth, CallingWorker, WorkerAuth } from "../contract/Auth.ts"
-import { Forbidden, Unauthorized } from "../contract/Errors.ts"
-import { Unprocessable } from "../contract/Errors.ts"
+import { Forbidden, Unauthorized, Unprocessable } from "../contract/Errors.ts"
 import { Validation } from "../contract/Validation.ts"
+import { announcedBytes } from "../../http/Body.ts"
+import { addressOf, TrustedProxies } from "./Caller.ts"
+import { invalidFields, invalidJson } from "./InvalidFields.ts"
+import { type LimitClass, type RateExceeded, RateLimits } from "./RateLimits.ts"
 import { unavailable } from "./Refusals.ts"
 import { ApiSettings } from "./Settings.ts"
-import { invalidFields } from "./InvalidFields.ts"
 
 const refusals: Readonly<Record<Unauthenticated["reason"], Unauthorized | Forbidden>> = {
   missing: new Unauthorized({ detail: "Missing API key. Include X-Worker-API-Key header." }),
@@ -19,21 +22,87 @@ const refusals: Readonly<Record<Unauthenticated["reason"], Unauthorized | Forbid
   disabled: new Forbidden({ detail: "Worker is disabled" })
 }
 
+export const tooMany = ({ limit, retryAfterSeconds }: RateExceeded) =>
+  HttpServerResponse.jsonUnsafe(
+    { detail: "Rate limit exceeded", error: limit },
+    { status: 429, headers: { "retry-after": String(retryAfterSeconds) } }
+  )
+
+const classes: Readonly<Record<string, LimitClass>> = {
+  progress: "progress",
+  segment: "upload",
+  register: "register",
+  revoke: "register",
+  rotate: "register"
+}
+
+/** Time for a JSON body to arrive in, all of it. */
+const jsonPatience = "30 seconds"
+
+/** A body that is decoded is read here, within a time; the platform gives what was read to whoever decodes it. */
+const arrived = Effect.fnUntraced(function* (endpoint: HttpApiEndpoint.Top) {
+  if (endpoint.payload.size === 0) return null
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const most = yield* HttpIncomingMessage.MaxBodySize
+  if (most !== undefined && announcedBytes(request) > Number(most)) return tooLarge
+  return yield* request.text.pipe(
+    Effect.as(null),
+    Effect.timeoutOrElse({
+      duration: jsonPatience,
+      orElse: () => Effect.succeed(closing(408, "The body did not arrive in time"))
+    }),
+    Effect.catch((error) => Effect.succeed(unreadable(error)))
+  )
+})
+
+const closing = (status: number, detail: string) =>
+  HttpServerResponse.jsonUnsafe({ detail }, { status, headers: { connection: "close" } })
+
+const tooLarge = closing(413, "The body is larger than is taken here")
+
+const unreadable = ({ reason }: HttpServerError.HttpServerError) =>
+  reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"
+    ? tooLarge
+    : closing(400, "The body cannot be read")
+
+const addresses = Effect.map(TrustedProxies, (trusted) =>
+  Effect.map(HttpServerRequest.HttpServerRequest, (request) => addressOf(request, trusted))
+)
+
+const credentialFailed = (error: { readonly _tag: string }) =>
+  error._tag === "Unauthorized" || error._tag === "Forbidden"
+
 export const workerAuth = Layer.effect(
   WorkerAuth,
   Effect.gen(function* () {
     const registry = yield* WorkerRegistry
+    const limits = yield* RateLimits
+    const caller = yield* addresses
+
+    const identify = Effect.fnUntraced(function* (credential: Redacted.Redacted) {
+      if (Redacted.value(credential) === "") return yield* refusals.missing
+      return yield* registry.authenticate(credential).pipe(
+        Effect.catchTags({
+          Unauthenticated: ({ reason }) => Effect.fail(refusals[reason]),
+          StoreUnavailable: unavailable
+        })
+      )
+    })
+
     return WorkerAuth.of({
-      key: Effect.fnUntraced(function* (handler, { credential }) {
-        if (Redacted.value(credential) === "") return yield* refusals.missing
-        const id = yield* registry.authenticate(credential).pipe(
-          Effect.catchTags({
-            Unauthenticated: ({ reason }) => Effect.fail(refusals[reason]),
-            StoreUnavailable: unavailable
-          })
-        )
-        return yield* Effect.provideService(handler, CallingWorker, { id })
-      })
+      key: Effect.fnUntraced(
+        function* (handler, { credential, endpoint }) {
+          // Many workers may share an address, so that one with a wrong key must not shut out those with right ones. A key
+          // cannot be guessed, however often.
+          const address = yield* caller
+          const id = yield* Effect.tapError(identify(credential), (error) =>
+            credentialFailed(error) ? limits.take("failure", address) : Effect.void
+          )
+          yield* limits.take(classes[endpoint.identifier] ?? "default", id)
+          return (yield* arrived(endpoint)) ?? (yield* Effect.provideService(handler, CallingWorker, { id }))
+        },
+        Effect.catchTag("RateExceeded", (error) => Effect.succeed(tooMany(error)))
+      )
     })
   })
 )
@@ -44,19 +113,43 @@ export const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
     const { adminSecret } = yield* ApiSettings
+    const limits = yield* RateLimits
+    const caller = yield* addresses
     const expected = digest(adminSecret)
+
+    const prove = (credential: Redacted.Redacted) => {
+      if (Redacted.value(credential) === "") return new Unauthorized({ detail: "X-Admin-Secret header required" })
+      return timingSafeEqual(digest(credential), expected) ? null : new Forbidden({ detail: "Invalid admin secret" })
+    }
+
     return AdminAuth.of({
-      secret: Effect.fnUntraced(function* (handler, { credential }) {
-        if (Redacted.value(credential) === "")
-          return yield* new Unauthorized({ detail: "X-Admin-Secret header required" })
-        if (!timingSafeEqual(digest(credential), expected))
-          return yield* new Forbidden({ detail: "Invalid admin secret" })
-        return yield* handler
-      })
+      secret: Effect.fnUntraced(
+        function* (handler, { credential, endpoint }) {
+          // A secret that a person chose might be guessed: who fails too often is not listened to, right or wrong.
+          const address = yield* caller
+          yield* limits.check("failure", `admin ${address}`)
+          const refusal = prove(credential)
+          if (refusal !== null) {
+            yield* limits.take("failure", `admin ${address}`)
+            return yield* refusal
+          }
+          yield* limits.take(classes[endpoint.identifier] ?? "default", `admin ${address}`)
+          return (yield* arrived(endpoint)) ?? (yield* handler)
+        },
+        Effect.catchTag("RateExceeded", (error) => Effect.succeed(tooMany(error)))
+      )
     })
   })
 )
 
 export const validation = HttpApiMiddleware.layerSchemaErrorTransform(Validation, (error) =>
-  Effect.fail(new Unprocessable({ detail: invalidFields(error) }))
+  Effect.flatMap(unprocessable(error), Effect.fail)
 )
+
+const unprocessable = Effect.fnUntraced(function* (error: HttpApiError.HttpApiSchemaError) {
+  // What the platform cannot parse it does not describe.
+  const isText = error.kind === "Payload" && error.cause.issue._tag === "InvalidValue"
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const broken = isText ? invalidJson(yield* Effect.orElseSucceed(request.text, () => "null")) : []
+  return new Unprocessable({ detail: broken.length > 0 ? broken : invalidFields(error) })
+})

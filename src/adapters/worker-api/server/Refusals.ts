@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import type { LeaseRefused } from "../../../domain/ports/JobStore.ts"
 import type { MediaStoreError } from "../../../domain/ports/MediaStore.ts"
 import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
-import { Conflict, Forbidden, NotFound, StorageFull, Unavailable } from "../contract/Errors.ts"
+import type { BodyRefused } from "../../http/Body.ts"
+import { BadRequest, BodyTimeout, Conflict, Forbidden, NotFound, StorageFull, Unavailable } from "../contract/Errors.ts"
 
 /** Details go to the log: a stranger need not know where the database is. */
 export const unavailable = (error: StoreUnavailable) =>
@@ -14,11 +15,37 @@ export const unavailable = (error: StoreUnavailable) =>
 
 const lost = "Claim expired - job may have been reassigned"
 
-/** A caller that names its lease gets 409 whenever it must stop; one that does not gets what its protocol promises. */
-export const leaseRefused = (named: boolean) => (error: LeaseRefused) => {
-  if (error.reason === "not-found") return Effect.fail(new NotFound({ detail: "Job not found" }))
-  if (error.reason === "expired") return Effect.fail(new Conflict({ detail: lost }))
-  return Effect.fail(named ? new Conflict({ detail: error.message }) : new Forbidden({ detail: "Not your job" }))
+/** What stands for a claim that is not the caller's, by the kind of route: the protocol has three. */
+const words = {
+  job: { foreign: "Not your job", expired: lost },
+  transfer: { foreign: "Not your job or job not found", expired: lost },
+  segment: { foreign: "Not your job", expired: "Claim expired" }
+} as const
+
+/**
+ * 409 is what makes a caller stop, so that it is the answer to everybody whose claim was good once. Only who names a
+ * lease is told what became of it.
+ */
+export const leaseRefused =
+  (named: boolean, about: keyof typeof words = "job") =>
+  (error: LeaseRefused): Effect.Effect<never, Conflict | Forbidden | NotFound> => {
+    const { expired, foreign } = words[about]
+    if (error.reason === "never-held") return Effect.fail(new Forbidden({ detail: foreign }))
+    if (error.reason !== "not-found") return Effect.fail(new Conflict({ detail: named ? error.message : expired }))
+    return Effect.fail(
+      about === "job" || named ? new NotFound({ detail: "Job not found" }) : new Forbidden({ detail: foreign })
+    )
+  }
+
+export const bodyRefused = (error: BodyRefused): Effect.Effect<never, BadRequest | BodyTimeout> => {
+  switch (error.reason) {
+    case "too-large":
+      return Effect.fail(new BadRequest({ detail: "File too large" }))
+    case "stalled":
+      return Effect.fail(new BodyTimeout({ detail: error.message }))
+    case "broken":
+      return Effect.fail(new BadRequest({ detail: error.message }))
+  }
 }
 
 export const diskRefused = (error: MediaStoreError) =>

@@ -5,6 +5,9 @@ import { HttpIncomingMessage, HttpMiddleware } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "../contract/Api.ts"
+import { reencodeRoutes } from "./ReencodeRoutes.ts"
+import { uploadRoutes } from "./UploadRoutes.ts"
+import { envelope } from "./Envelope.ts"
 import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
 import { systemRoutes } from "./SystemRoutes.ts"
@@ -14,12 +17,12 @@ import { workerRoutes } from "./WorkerRoutes.ts"
 const maxJsonBytes = ByteSize.mebibytes(32)
 
 const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([workerRoutes, adminRoutes, systemRoutes]),
+  Layer.provide([workerRoutes, uploadRoutes, reencodeRoutes, adminRoutes, systemRoutes]),
   Layer.provide([workerAuth, adminAuth, validation])
 )
 
 /** Probes and segments of viewers would drown the traces that matter. */
-const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/api/health"])
+const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/api/health", "/metrics"])
 
 /**
  * An upload of a whole film takes hours, so that Node's limit on the time of a request is off; a stalled one is ended
@@ -27,7 +30,7 @@ const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/api/health"])
  */
 const nodeServer = () => createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
 
-export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" })).pipe(
+export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" }), envelope).pipe(
   Layer.provide(untraced),
   Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize)(maxJsonBytes))
 )

@@ -12,3 +12,15 @@ export class ApiSettings extends Context.Service<
     readonly version: string
   }
 >()("vlog/adapters/worker-api/server/Settings/ApiSettings") {}
+
+/** Of an archive, unpacked; its single files are bounded as parts are. */
+export const ArchiveBounds = Context.Reference<{ readonly maxFiles: number; readonly maxBytes: number }>(
+  "vlog/adapters/worker-api/server/Settings/ArchiveBounds",
+  { defaultValue: () => ({ maxFiles: 50_000, maxBytes: 200 * 1024 ** 3 }) }
+)
+
+/** What a scraper of metrics has to show, if anything. */
+export const MetricsToken = Context.Reference<Redacted.Redacted | null>(
+  "vlog/adapters/worker-api/server/Settings/MetricsToken",
+  { defaultValue: () => null }
+)

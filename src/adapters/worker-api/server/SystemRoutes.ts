@@ -1,11 +1,26 @@
 /** Whether the API could do its work now. */
-import { Clock, Effect } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { Clock, Effect, Redacted } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { PrometheusMetrics } from "effect/observability"
+import { createHash, timingSafeEqual } from "node:crypto"
 import { HttpApiBuilder } from "effect/http-api"
+import { FarmFigures } from "../../../domain/ports/FarmFigures.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
 import type { Health } from "../contract/Api.ts"
 import { Api } from "../contract/Api.ts"
+import { addressOf, TrustedProxies } from "./Caller.ts"
+import { tooMany } from "./Guards.ts"
+import { showFigures, touchCounters } from "./Metrics.ts"
+import { RateLimits } from "./RateLimits.ts"
+import { MetricsToken } from "./Settings.ts"
+
+const prometheus = "text/plain; version=0.0.4; charset=utf-8"
+
+const digest = (text: string) => createHash("sha256").update(text).digest()
+const sameText = (a: string, b: string) => timingSafeEqual(digest(a), digest(b))
+
+const refused = HttpServerResponse.jsonUnsafe({ detail: "Authentication required for metrics" }, { status: 403 })
 
 /** Seconds that a network file system may take for a small file. */
 const patience = "2 seconds"
@@ -16,25 +31,56 @@ export const systemRoutes = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const jobs = yield* JobStore
     const media = yield* MediaStore
+    const figures = yield* FarmFigures
+    const limits = yield* RateLimits
+    const trusted = yield* TrustedProxies
+    const token = yield* MetricsToken
+    yield* touchCounters
+
+    const mayScrape = (request: HttpServerRequest.HttpServerRequest) =>
+      token === null || sameText(request.headers["authorization"] ?? "", `Bearer ${Redacted.value(token)}`)
+
+    const scrape = Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      yield* limits.take("metrics", addressOf(request, trusted))
+      if (!mayScrape(request)) return refused
+      // Counters of this process are worth having while the database is away.
+      yield* figures.read.pipe(
+        Effect.timeout(patience),
+        Effect.flatMap(showFigures),
+        Effect.catch((error) => Effect.logWarning("no figures of the farm", { problem: error.message }))
+      )
+      return HttpServerResponse.text(yield* PrometheusMetrics.format(), { contentType: prometheus })
+    }).pipe(Effect.catchTag("RateExceeded", (error) => Effect.succeed(tooMany(error))))
+
     const works = <A, E>(effect: Effect.Effect<A, E>) => Effect.isSuccess(Effect.timeout(effect, patience))
 
-    return handlers.handleRaw(
-      "health",
-      Effect.fnUntraced(function* () {
-        const [database, storage] = yield* Effect.all([works(jobs.jobs({ limit: 1, offset: 0 })), works(media.probe)], {
-          concurrency: 2
-        })
-        const health: Health = {
-          status: database && storage ? "healthy" : "unhealthy",
-          checks: { database, storage },
-          storage: {
-            healthy: storage,
-            last_check: new Date(yield* Clock.currentTimeMillis).toISOString(),
-            error: storage ? null : "Storage check failed or timed out"
+    return handlers
+      .handleRaw("metrics", () => scrape)
+      .handleRaw(
+        "health",
+        Effect.fnUntraced(function* () {
+          const exceeded = yield* limits
+            .take("default", `health ${addressOf(yield* HttpServerRequest.HttpServerRequest, trusted)}`)
+            .pipe(Effect.match({ onFailure: tooMany, onSuccess: () => null }))
+          if (exceeded !== null) return exceeded
+          const [database, storage] = yield* Effect.all(
+            [works(jobs.jobs({ limit: 1, offset: 0 })), works(media.probe)],
+            {
+              concurrency: 2
+            }
+          )
+          const health: Health = {
+            status: database && storage ? "healthy" : "unhealthy",
+            checks: { database, storage },
+            storage: {
+              healthy: storage,
+              last_check: new Date(yield* Clock.currentTimeMillis).toISOString(),
+              error: storage ? null : "Storage check failed or timed out"
+            }
           }
-        }
-        return HttpServerResponse.jsonUnsafe(health, { status: database && storage ? 200 : 503 })
-      })
-    )
+          return HttpServerResponse.jsonUnsafe(health, { status: database && storage ? 200 : 503 })
+        })
+      )
   })
 )

@@ -1,99 +1,44 @@
 /** What workers call. */
-import { Effect, Option, Schema } from "effect"
+import { Duration, Effect, Metric, Option, Schema, type Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import type { JobId, LeaseId, VideoId } from "../../../domain/ids.ts"
+import type { JobId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { Sha256 } from "../../../domain/ids.ts"
-import type { Progress } from "../../../domain/jobs/Progress.ts"
+import { DeliveredPath } from "../../../domain/media/Delivered.ts"
+import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { initName, posterName, segmentIndex } from "../../../domain/media/Segment.ts"
-import type { ClaimedTask, Holder } from "../../../domain/ports/JobStore.ts"
+import { DeliveryStore } from "../../../domain/ports/DeliveryStore.ts"
+import { JobSignal } from "../../../domain/ports/JobSignal.ts"
+import type { Holder } from "../../../domain/ports/JobStore.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
 import { SegmentInspector } from "../../../domain/ports/SegmentInspector.ts"
 import { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
+import { claimTask } from "../../../domain/programs/ClaimTask.ts"
+import { completeDelivery } from "../../../domain/programs/CompleteDelivery.ts"
 import { completeTask } from "../../../domain/programs/CompleteTask.ts"
+import { receiveDelivered } from "../../../domain/programs/ReceiveDelivery.ts"
 import { receivePart } from "../../../domain/programs/ReceivePart.ts"
-import type { SourceFacts } from "../../../domain/videos/Video.ts"
+import { type BodyRefused, requestBody } from "../../http/Body.ts"
 import { fileResponse } from "../../http/FileResponse.ts"
 import { Api } from "../contract/Api.ts"
-import { CallingWorker, leaseHeader } from "../contract/Auth.ts"
+import { CallingWorker } from "../contract/Auth.ts"
+import { clamped } from "../contract/Capabilities.ts"
 import { BadRequest, Conflict, NotFound, Unprocessable } from "../contract/Errors.ts"
-import type { ClaimAnswer, Completion, ProgressReport } from "../contract/Worker.ts"
-import { diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
+import type { Completion } from "../contract/Worker.ts"
+import { claimAnswer, noJob } from "./Claims.ts"
+import { bytesWritten, countCompletedBy, countHeartbeat, countJob } from "./Metrics.ts"
+import { bodyRefused, diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
+import { factsOf, holderOf, progressOf } from "./Reports.ts"
 import { ApiSettings } from "./Settings.ts"
+import { verify } from "./Verification.ts"
 
 /** What this server adds to the protocol; a worker uses an addition only when it is named here. */
-const features = ["lease", "task", "release", "files"] as const
+const features = ["lease", "task", "release", "files", "wait", "cancelled"] as const
 
-const holderOf = Effect.fnUntraced(function* (headers: { readonly [leaseHeader]?: LeaseId }) {
-  const worker = yield* CallingWorker
-  return { worker: worker.id, lease: headers[leaseHeader] ?? null } satisfies Holder
-})
-
-const factsOf = (report: {
-  readonly duration?: number | null
-  readonly source_width?: number | null
-  readonly source_height?: number | null
-}): SourceFacts | null =>
-  typeof report.duration === "number" &&
-  typeof report.source_width === "number" &&
-  typeof report.source_height === "number"
-    ? { duration: report.duration, width: report.source_width, height: report.source_height }
-    : null
-
-const progressOf = (report: typeof ProgressReport.Type): Progress => ({
-  step: report.current_step ?? null,
-  percent: report.progress_percent,
-  renditions: (report.quality_progress ?? []).map((quality) => ({
-    name: quality.name,
-    status: quality.status,
-    percent: quality.progress,
-    speed: quality.speed ?? null,
-    secondsLeft: quality.seconds_left ?? null
-  }))
-})
-
-const noJob: typeof ClaimAnswer.Type = {
-  job_id: null,
-  video_id: null,
-  video_slug: null,
-  video_duration: null,
-  source_width: null,
-  source_height: null,
-  source_filename: null,
-  claim_expires_at: null,
-  existing_qualities: null,
-  message: "No jobs available"
-}
-
-const claimAnswer = (task: ClaimedTask, facts: SourceFacts | null, leaseSeconds: number): typeof ClaimAnswer.Type => ({
-  job_id: task.jobId,
-  video_id: task.videoId,
-  video_slug: task.slug,
-  video_duration: facts?.duration ?? 0,
-  source_width: facts?.width ?? 0,
-  source_height: facts?.height ?? 0,
-  source_filename: `${task.videoId}${task.source.extension}`,
-  claim_expires_at: task.expiresAt,
-  existing_qualities: null,
-  message: "Job claimed successfully",
-  lease_id: task.leaseId,
-  lease_seconds: leaseSeconds,
-  attempt: task.attempt,
-  task: {
-    id: task.taskId,
-    kind: task.kind,
-    first_frame: task.firstFrame,
-    frame_count: task.frameCount,
-    source: {
-      file_name: task.source.fileName,
-      extension: task.source.extension,
-      bytes: task.source.bytes,
-      sha256: task.source.sha256
-    }
-  }
-})
+const isRenditionName = Schema.is(RenditionName)
+const decodeDelivered = Schema.decodeUnknownOption(DeliveredPath)
 
 const isPartName = (name: string) => name === initName || name === posterName || segmentIndex(name) !== null
 
@@ -109,6 +54,8 @@ export const workerRoutes = HttpApiBuilder.group(
     const registry = yield* WorkerRegistry
     const media = yield* MediaStore
     const inspector = yield* SegmentInspector
+    const deliveries = yield* DeliveryStore
+    const signal = yield* JobSignal
 
     const leaseSecondsFor = (wished: number | undefined) =>
       wished === undefined ? settings.claimSeconds : Math.round(Math.min(Math.max(wished, 5), settings.claimSeconds))
@@ -120,14 +67,45 @@ export const workerRoutes = HttpApiBuilder.group(
       return found.value
     })
 
-    const reportOf = Effect.fnUntraced(function* (job: JobId, completion: typeof Completion.Type) {
+    const incomplete = (job: JobId, what: string) => new Unprocessable({ detail: `Job ${job}: ${what} needed` })
+
+    /** Workers that hold a lease list their files; the others name their renditions. */
+    const finish = Effect.fnUntraced(function* (job: JobId, holder: Holder, completion: typeof Completion.Type) {
       const facts = factsOf(completion)
-      if (facts === null || completion.files === undefined) {
-        return yield* new Unprocessable({
-          detail: `Job ${job}: duration, source_width, source_height and files are needed`
+      if (facts === null) return yield* incomplete(job, "duration, source_width and source_height are")
+      if (completion.files !== undefined) {
+        return yield* completeTask({ job }, holder, {
+          facts,
+          files: completion.files,
+          languages: completion.languages ?? {}
         })
       }
-      return { facts, files: completion.files, languages: completion.languages ?? {} }
+      if (holder.lease !== null) return yield* incomplete(job, "files are")
+      return yield* completeDelivery({ job }, holder, { facts, qualities: completion.qualities })
+    })
+
+    const store = Effect.fnUntraced(function* (
+      params: { readonly video_id: VideoId; readonly quality: string; readonly filename: string },
+      holder: Holder,
+      upload: { readonly sha256: Sha256; readonly body: Stream.Stream<Uint8Array, BodyRefused> }
+    ) {
+      const { filename, quality, video_id: video } = params
+      const maxBytes = settings.maxPartBytes
+      if (!isRenditionName(quality)) return yield* new BadRequest({ detail: "Invalid request" })
+      if (holder.lease !== null) {
+        if (!isPartName(filename)) return yield* new BadRequest({ detail: "Invalid request" })
+        return yield* receivePart({ video }, holder, { rendition: quality, name: filename, maxBytes, ...upload })
+      }
+      const path = decodeDelivered(`${quality}/${filename}`)
+      if (Option.isNone(path)) return yield* new BadRequest({ detail: "Invalid request" })
+      return yield* receiveDelivered({ video }, holder, { path: path.value, maxBytes, ...upload })
+    })
+
+    const countCompleted = Effect.fnUntraced(function* (job: JobId, worker: WorkerId) {
+      yield* countJob("completed")
+      const found = yield* Effect.orElseSucceed(jobs.job(job), () => Option.none())
+      const name = Option.getOrNull(found)?.tasks.find((task) => task.worker === worker)?.workerName
+      if (typeof name === "string") yield* countCompletedBy(name)
     })
 
     return handlers
@@ -135,8 +113,10 @@ export const workerRoutes = HttpApiBuilder.group(
         "heartbeat",
         Effect.fnUntraced(function* ({ payload }) {
           const { id } = yield* CallingWorker
+          const capabilities = payload.metadata?.capabilities
           const metadata = {
             ...payload.metadata,
+            ...(capabilities === undefined ? {} : { capabilities: clamped(capabilities) }),
             ...(payload.code_version == null ? {} : { code_version: payload.code_version })
           }
           const worker = yield* Effect.catchTag(
@@ -145,6 +125,8 @@ export const workerRoutes = HttpApiBuilder.group(
             unavailable
           )
           const now = worker.lastHeartbeat ?? new Date()
+          const cancelled = yield* Effect.catchTag(registry.cancelled(id), "StoreUnavailable", unavailable)
+          yield* countHeartbeat(id)
           return {
             status: "ok" as const,
             server_time: now,
@@ -153,6 +135,7 @@ export const workerRoutes = HttpApiBuilder.group(
             worker_status: worker.status,
             current_job_id: worker.currentJob,
             last_heartbeat_recorded: now,
+            cancelled: cancelled.map(({ job, lease }) => ({ job_id: job, lease_id: lease })),
             worker_id: id,
             server: { name: "vlog", version: settings.version, features }
           }
@@ -163,11 +146,17 @@ export const workerRoutes = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ headers, query }) {
           const { id } = yield* CallingWorker
           const leaseSeconds = leaseSecondsFor(headers["x-lease-seconds"])
-          const claimed = yield* jobs
-            .claim({ worker: id, leaseSeconds, job: Option.fromUndefinedOr(query.job_id) })
-            .pipe(Effect.catchTag("StoreUnavailable", unavailable))
+          const claimed = yield* claimTask(
+            { worker: id, leaseSeconds, job: Option.fromUndefinedOr(query.job_id) },
+            Duration.seconds(query.wait ?? 0)
+          ).pipe(
+            Effect.provideService(JobStore, jobs),
+            Effect.provideService(JobSignal, signal),
+            Effect.catchTag("StoreUnavailable", unavailable)
+          )
           if (Option.isNone(claimed)) return noJob
           const video = yield* Effect.catchTag(videos.byId(claimed.value.videoId), "StoreUnavailable", unavailable)
+          yield* countJob("started")
           yield* Effect.logInfo("claimed", { job: claimed.value.jobId, attempt: claimed.value.attempt, worker: id })
           return claimAnswer(claimed.value, Option.getOrNull(video)?.facts ?? null, leaseSeconds)
         })
@@ -191,13 +180,10 @@ export const workerRoutes = HttpApiBuilder.group(
         "complete",
         Effect.fnUntraced(function* ({ headers, params, payload }) {
           const holder = yield* holderOf(headers)
-          const outcome = yield* completeTask(
-            { job: params.job_id },
-            holder,
-            yield* reportOf(params.job_id, payload)
-          ).pipe(
+          const outcome = yield* finish(params.job_id, holder, payload).pipe(
             Effect.provideService(JobStore, jobs),
             Effect.provideService(MediaStore, media),
+            Effect.provideService(DeliveryStore, deliveries),
             Effect.catchTags({
               LeaseRefused: leaseRefused(holder.lease !== null),
               OutputIncomplete: (error) => Effect.fail(new Unprocessable({ detail: error.message })),
@@ -205,7 +191,10 @@ export const workerRoutes = HttpApiBuilder.group(
               StoreUnavailable: unavailable
             })
           )
-          if (outcome === "completed") yield* Effect.logInfo("completed", { job: params.job_id, worker: holder.worker })
+          if (outcome === "completed") {
+            yield* countCompleted(params.job_id, holder.worker)
+            yield* Effect.logInfo("completed", { job: params.job_id, worker: holder.worker })
+          }
           return {
             status: "ok" as const,
             message: outcome === "completed" ? "Job completed successfully" : "Job already completed"
@@ -224,6 +213,7 @@ export const workerRoutes = HttpApiBuilder.group(
             .pipe(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
             )
+          yield* countJob(willRetry ? "retried" : "failed")
           yield* Effect.logWarning("attempt failed", { job: params.job_id, willRetry, problem: payload.error_message })
           return { status: "ok" as const, will_retry: willRetry, attempt_number: attempt }
         })
@@ -241,15 +231,23 @@ export const workerRoutes = HttpApiBuilder.group(
           return { status: "ok" as const }
         })
       )
+      .handle(
+        "verifyComplete",
+        Effect.fnUntraced(function* ({ params }) {
+          const { id } = yield* CallingWorker
+          return yield* verify({ jobs, videos, media }, params.job_id, id)
+        })
+      )
       .handleRaw(
         "source",
         Effect.fnUntraced(function* ({ headers, params }) {
           const holder = yield* holderOf(headers)
-          yield* jobs
-            .held({ video: params.video_id }, holder)
-            .pipe(
-              Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
-            )
+          yield* jobs.held({ video: params.video_id }, holder).pipe(
+            Effect.catchTags({
+              LeaseRefused: leaseRefused(holder.lease !== null, "transfer"),
+              StoreUnavailable: unavailable
+            })
+          )
           const { id, source } = yield* sourceOf(params.video_id)
           const answer = yield* fileResponse({
             path: media.sourcePath(id, source),
@@ -271,28 +269,24 @@ export const workerRoutes = HttpApiBuilder.group(
           const digest = decodeDigest(headers["x-content-sha256"].replace(/^sha256:/, ""))
           if (Option.isNone(digest))
             return yield* new BadRequest({ detail: "X-Content-SHA256 must be 64 lower-case hexadecimal digits" })
-          if (!isPartName(params.filename)) return yield* new BadRequest({ detail: "Invalid request" })
-          const { bytes, written } = yield* receivePart({ video: params.video_id }, holder, {
-            rendition: params.quality,
-            name: params.filename,
-            sha256: digest.value,
-            maxBytes: settings.maxPartBytes,
-            body: request.stream
-          }).pipe(
+          const body = requestBody(request, { maxBytes: settings.maxPartBytes })
+          const { bytes, written } = yield* store(params, holder, { sha256: digest.value, body }).pipe(
             Effect.provideService(JobStore, jobs),
             Effect.provideService(MediaStore, media),
+            Effect.provideService(DeliveryStore, deliveries),
             Effect.provideService(SegmentInspector, inspector),
             Effect.catchTags({
-              LeaseRefused: leaseRefused(holder.lease !== null),
+              LeaseRefused: leaseRefused(holder.lease !== null, "segment"),
               FileConflict: (error) => Effect.fail(new Conflict({ detail: error.message })),
               BytesMismatch: (error) =>
                 Effect.fail(new BadRequest({ detail: `Checksum verification failed: ${error.message}` })),
               NotASegment: (error) => Effect.fail(new BadRequest({ detail: `Invalid file format: ${error.message}` })),
-              HttpServerError: () => Effect.fail(new BadRequest({ detail: "The upload ended early" })),
+              BodyRefused: bodyRefused,
               MediaStoreError: diskRefused,
               StoreUnavailable: unavailable
             })
           )
+          if (written) yield* Metric.update(bytesWritten, bytes)
           return HttpServerResponse.jsonUnsafe({ status: "ok", written, bytes_written: bytes, checksum_verified: true })
         })
       )

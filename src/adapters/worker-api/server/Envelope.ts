@@ -1,0 +1,117 @@
+/**
+ * What every answer of the API has: an id, permission for pages of other sites to read it, and, where nothing was found
+ * or something broke, a body that clients of the protocol can read.
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import { Cause, Effect, Exit, Metric } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { randomUUID } from "node:crypto"
+import { announcedBytes } from "../../http/Body.ts"
+import { methodsAt, routeAt } from "./KnownRoutes.ts"
+import { httpInProgress, observeRequest } from "./Metrics.ts"
+
+const pathOf = (url: string) => url.split(/[?#]/, 1)[0] ?? ""
+
+const isOurs = (path: string) => path === "/metrics" || path.startsWith("/api/") || path.startsWith("/metrics/")
+
+const detail = (status: number, text: string, headers: Readonly<Record<string, string>> = {}) =>
+  HttpServerResponse.jsonUnsafe({ detail: text }, { status, headers })
+
+const notRouted = (path: string) => {
+  const methods = methodsAt(path)
+  if (methods.length > 0) return detail(405, "Method Not Allowed", { allow: methods.join(", ") })
+  return detail(404, "Not Found")
+}
+
+/** Clients that know the protocol are sent on, with method and body, as its server does. */
+const withoutSlash = (url: string, path: string) => {
+  const slashless = path.replace(/\/+$/, "")
+  return slashless !== path && methodsAt(slashless).length > 0
+    ? HttpServerResponse.empty({ status: 307, headers: { location: slashless + url.slice(path.length) } })
+    : null
+}
+
+const preflight = (request: HttpServerRequest.HttpServerRequest) =>
+  request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined
+    ? HttpServerResponse.empty({
+        status: 204,
+        headers: {
+          "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",
+          "access-control-allow-headers": request.headers["access-control-request-headers"] ?? "*",
+          "access-control-max-age": "600"
+        }
+      })
+    : null
+
+const isUnrouted = (error: unknown) => HttpServerError.isHttpServerError(error) && error.reason._tag === "RouteNotFound"
+
+const broken = (cause: Cause.Cause<unknown>) =>
+  Effect.as(Effect.logError("request failed", Cause.pretty(cause)), detail(500, "Internal Server Error"))
+
+const requestIdPattern = /^[\w\-.]{1,128}$/
+
+const requestIdOf = (request: HttpServerRequest.HttpServerRequest) => {
+  const given = request.headers["x-request-id"]
+  return given !== undefined && requestIdPattern.test(given) ? given : randomUUID()
+}
+
+/** Up to here the rest of a body that nobody wanted is read and dropped, so that the connection can be kept. */
+const droppedBytes = 1024 * 1024
+
+/** A large body that was refused is not waited for. */
+const unread = (request: HttpServerRequest.HttpServerRequest) => {
+  const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+  return !incoming.complete && (announcedBytes(request) > droppedBytes || "transfer-encoding" in request.headers)
+}
+
+const answered = (path: string, id: string) =>
+  HttpServerResponse.setHeaders({
+    "x-request-id": id,
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "X-Request-ID",
+    "x-content-type-options": "nosniff",
+    ...(path.startsWith("/api/") ? { "cache-control": "no-store" } : {})
+  })
+
+const wrapped = Effect.fnUntraced(function* <E, R>(
+  handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+  request: HttpServerRequest.HttpServerRequest,
+  path: string
+) {
+  const id = requestIdOf(request)
+  const started = performance.now()
+  yield* Metric.modify(httpInProgress, 1)
+  const direct =
+    preflight(request) ?? withoutSlash(request.url, path) ?? (request.method === "HEAD" ? notRouted(path) : null)
+  const exit = yield* (direct === null ? handler : Effect.succeed(direct)).pipe(
+    Effect.catchCause((cause) => {
+      if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
+      const error = Cause.squash(cause)
+      return isUnrouted(error) ? Effect.succeed(notRouted(path)) : broken(cause)
+    }),
+    Effect.annotateLogs({ request: id }),
+    Effect.onExit(() => Metric.modify(httpInProgress, -1)),
+    Effect.exit
+  )
+  if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
+  yield* observeRequest({
+    method: request.method,
+    endpoint: routeAt(path),
+    status: exit.value.status,
+    seconds: (performance.now() - started) / 1000
+  })
+  const answer = answered(path, id)(exit.value)
+  return exit.value.status >= 400 && unread(request)
+    ? HttpServerResponse.setHeader(answer, "connection", "close")
+    : answer
+})
+
+/** Pages and media of viewers pass through untouched. */
+export const envelope = HttpRouter.middleware(
+  (handler) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const path = pathOf(request.url)
+      return isOurs(path) ? wrapped(handler, request, path) : handler
+    }),
+  { global: true }
+)

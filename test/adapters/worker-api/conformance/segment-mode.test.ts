@@ -1,0 +1,206 @@
+import { assert, beforeAll, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { Db } from "../../../../src/adapters/postgres/Db.ts"
+import { type Film, filmSeconds, makeFilm } from "../support/media.ts"
+import { TestServer, testServer } from "../support/server.ts"
+import { register, send, sha256, tarGzip, uploadVideo, workerAt } from "../support/wire.ts"
+
+let film: Film
+beforeAll(async () => {
+  film = await makeFilm()
+})
+
+const claimed = async (address: string, name: string) => {
+  const worker = workerAt(address, (await register(address, name)).key)
+  const { video } = await uploadVideo(address, `${name}.mp4`, film.source)
+  const claim = await worker.bare("/api/worker/claim")
+  assert.strictEqual(claim.json["video_id"], video.id)
+  return { worker, video, job: Number(claim.json["job_id"]), upload: `/api/worker/upload/${video.id}` }
+}
+
+/** The init segment comes after the first media segment, the playlist last. */
+const inItsOrder = (quality: string) => {
+  const files = [...film.cmaf[quality]!]
+  const media = files.filter(([name]) => name.endsWith(".m4s"))
+  const others = files.filter(([name]) => name === "init.mp4")
+  const playlist = files.filter(([name]) => name.endsWith(".m3u8"))
+  return [...media.slice(0, 1), ...others, ...media.slice(1), ...playlist]
+}
+
+const completion = {
+  qualities: [{ name: "480p", width: 854, height: 480, bitrate: 1000 }],
+  duration: filmSeconds,
+  source_width: 320,
+  source_height: 180
+}
+
+describe("the older worker, uploading segment by segment", () => {
+  layer(testServer(), { timeout: 60_000, excludeTestServices: true })((it) => {
+    it.effect("makes its calls in its order and a video is published", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        yield* Effect.promise(async () => {
+          const { job, upload, video, worker } = await claimed(address, "streaming")
+          await worker.post(`/api/worker/${job}/progress`, { current_step: "transcode", progress_percent: 15 })
+          for (const [name, bytes] of inItsOrder("480p")) {
+            const answer = await worker.segment(`${upload}/segment/480p/${name}`, bytes)
+            assert.strictEqual(
+              answer.text,
+              `{"status":"ok","written":true,"bytes_written":${bytes.length},"checksum_verified":true}`
+            )
+          }
+          // A lost answer: the same file again, with the digest written the other way.
+          const [name, bytes] = inItsOrder("480p")[0]!
+          const again = await worker.segment(`${upload}/segment/480p/${name}`, bytes, `sha256:${sha256(bytes)}`)
+          assert.deepInclude(again.json, { written: false, bytes_written: bytes.length, checksum_verified: true })
+
+          const status = await worker.get(`${upload}/segments/status?quality=480p`)
+          assert.deepStrictEqual(status.json, {
+            quality: "480p",
+            received_segments: [...film.cmaf["480p"]!.keys()].toSorted(),
+            total_size_bytes: [...film.cmaf["480p"]!.values()].reduce((sum, file) => sum + file.length, 0)
+          })
+          assert.deepStrictEqual((await worker.get(`${upload}/segments/status?quality=720p`)).json, {
+            quality: "720p",
+            received_segments: [],
+            total_size_bytes: 0
+          })
+
+          // It has removed its files before it counts them.
+          const playlist = film.cmaf["480p"]!.get("stream.m3u8")!
+          const finalized = await worker.post(`${upload}/segment/finalize`, {
+            quality: "480p",
+            segment_count: 0,
+            manifest_checksum: `sha256:${sha256(playlist)}`
+          })
+          assert.strictEqual(finalized.text, '{"status":"ok","complete":true,"missing_segments":[]}')
+
+          const archive = tarGzip([{ name: "thumbnail.jpg", bytes: film.thumbnail }], "ustar")
+          const final = await worker.archive(`${upload}/finalize`, "finalize.tar.gz", archive)
+          assert.strictEqual(final.status, 200, final.text)
+          const complete = await worker.post(`/api/worker/${job}/complete`, completion)
+          assert.strictEqual(complete.status, 200, complete.text)
+          const master = await send(address, `/videos/${video.slug}/master.m3u8`)
+          assert.include(master.text, "/480p/stream.m3u8")
+          assert.isTrue((await worker.get(`/api/worker/${job}/verify-complete`)).json["all_files_present"])
+        })
+      })
+    )
+
+    it.effect("replaces a file that it sends again, and publishes the second", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        yield* Effect.promise(async () => {
+          const { job, upload, video, worker } = await claimed(address, "mending")
+          const playlist = film.cmaf["480p"]!.get("stream.m3u8")!
+          const early = Buffer.from(playlist.toString().replace("#EXT-X-ENDLIST\n", ""))
+          await worker.segment(`${upload}/segment/480p/stream.m3u8`, early)
+          for (const [name, bytes] of inItsOrder("480p").slice(0, -1)) {
+            await worker.segment(`${upload}/segment/480p/${name}`, bytes)
+          }
+          const unfinished = await worker.post(`/api/worker/${job}/complete`, completion)
+          assert.strictEqual(unfinished.status, 422)
+          assert.include(String(unfinished.json["detail"]), "the playlist of 480p has no end")
+          const answer = await worker.segment(`${upload}/segment/480p/stream.m3u8`, playlist)
+          assert.isTrue(answer.json["written"])
+          assert.strictEqual((await worker.post(`/api/worker/${job}/complete`, completion)).status, 200)
+          const master = await send(address, `/videos/${video.slug}/master.m3u8`)
+          const uri = master.text.split("\n").find((line) => line.endsWith("480p/stream.m3u8"))!
+          const served = await send(address, `/videos/${video.slug}/${uri}`)
+          assert.isTrue(served.bytes.equals(playlist))
+        })
+      })
+    )
+
+    it.effect("is told what is missing, and nothing of it is published", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        yield* Effect.promise(async () => {
+          const { job, upload, video, worker } = await claimed(address, "gap")
+          const check = (body: object) =>
+            worker.post(`${upload}/segment/finalize`, { quality: "480p", segment_count: 0, ...body })
+          assert.deepStrictEqual((await check({})).json["missing_segments"], ["<quality directory not found>"])
+          const files = inItsOrder("480p").filter(([name]) => name !== "seg_0001.m4s")
+          for (const [name, bytes] of files.slice(0, -1)) {
+            await worker.segment(`${upload}/segment/480p/${name}`, bytes)
+          }
+          assert.deepStrictEqual((await check({})).json["missing_segments"], ["stream.m3u8"])
+          assert.deepStrictEqual((await check({ segment_count: "99" })).json["missing_segments"], [
+            `Expected 99 segments, found ${files.length - 1}`
+          ])
+          const [name, playlist] = files.at(-1)!
+          await worker.segment(`${upload}/segment/480p/${name}`, playlist)
+          assert.deepStrictEqual((await check({})).json, {
+            status: "incomplete",
+            complete: false,
+            missing_segments: ["seg_0001.m4s"]
+          })
+          assert.deepStrictEqual((await check({ manifest_checksum: "0".repeat(64) })).json["missing_segments"], [
+            "Manifest checksum mismatch"
+          ])
+          const refused = await worker.post(`/api/worker/${job}/complete`, completion)
+          assert.strictEqual(refused.status, 422)
+          assert.include(String(refused.json["detail"]), "480p lacks seg_0001.m4s")
+          // D13, D6: a rendition that was never sent, and none at all.
+          for (const qualities of [[], [{ name: "2160p", width: 3840, height: 2160, bitrate: 15_000 }]]) {
+            const answer = await worker.post(`/api/worker/${job}/complete`, { ...completion, qualities })
+            assert.strictEqual(answer.status, 422, answer.text)
+          }
+          assert.strictEqual((await send(address, `/videos/${video.slug}/master.m3u8`)).status, 404)
+          // The claim is still its own: it may mend, or give up.
+          const failed = await worker.post(`/api/worker/${job}/fail`, { error_message: "e".repeat(500), retry: "yes" })
+          assert.deepStrictEqual(failed.json, { status: "ok", will_retry: true, attempt_number: 1 })
+        })
+      })
+    )
+
+    it.effect("stops when its claim is gone, and leaves no trace in what is published", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const db = yield* Db
+        const { job, upload, video, worker } = yield* Effect.promise(() => claimed(address, "fenced"))
+        yield* db.query(
+          (sql) => sql`update task set lease_expires_at = now() - interval '1 second' where job_id = ${job}`
+        )
+        const segment = film.cmaf["480p"]!.get("seg_0000.m4s")!
+        yield* Effect.promise(async () => {
+          const body = { current_step: "transcode", progress_percent: 20 }
+          const late = await worker.post(`/api/worker/${job}/progress`, body)
+          assert.strictEqual(late.status, 409)
+          assert.strictEqual(late.text, '{"detail":"Claim expired - job may have been reassigned"}')
+          assert.strictEqual((await worker.get(`/api/worker/source/${video.id}`)).status, 409)
+          const refused = await worker.segment(`${upload}/segment/480p/seg_0000.m4s`, segment)
+          assert.strictEqual(refused.text, '{"detail":"Claim expired"}')
+        })
+        yield* db.query(
+          (sql) =>
+            sql`update task set state = 'queued', lease_id = null, lease_seconds = null, lease_expires_at = null, run_at = now() where job_id = ${job}`
+        )
+        yield* Effect.promise(async () => {
+          const other = workerAt(address, (await register(address, "other")).key)
+          assert.strictEqual((await other.bare("/api/worker/claim")).json["job_id"], job)
+          for (const answer of [
+            await worker.post(`/api/worker/${job}/progress`, { progress_percent: 20 }),
+            await worker.post(`/api/worker/${job}/complete`, completion),
+            await worker.post(`/api/worker/${job}/fail`, { error_message: "x" }),
+            await worker.segment(`${upload}/segment/480p/seg_0000.m4s`, segment),
+            await worker.get(`${upload}/segments/status?quality=480p`),
+            await worker.archive(`${upload}/quality/480p`, "quality.tar.gz", tarGzip([]))
+          ]) {
+            assert.strictEqual(answer.status, 409, answer.text)
+          }
+          // Who never had it is told so.
+          const stranger = workerAt(address, (await register(address, "stranger")).key)
+          const foreign = await stranger.post(`/api/worker/${job}/progress`, { progress_percent: 1 })
+          assert.strictEqual(foreign.text, '{"detail":"Not your job"}')
+          assert.strictEqual(foreign.status, 403)
+          const source = await stranger.get(`/api/worker/source/${video.id}`)
+          assert.deepStrictEqual([source.status, source.json["detail"]], [403, "Not your job or job not found"])
+          const status = await stranger.get(`${upload}/segments/status?quality=480p`)
+          assert.deepStrictEqual([status.status, status.json["detail"]], [403, "Not your job"])
+          assert.strictEqual((await stranger.get(`/api/worker/${job}/verify-complete`)).status, 403)
+        })
+      })
+    )
+  })
+})
