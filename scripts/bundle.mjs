@@ -60,6 +60,7 @@ const { metafile } = await build({
 
 await cp(join(root, "src/adapters/postgres/migrations"), join(dist, "migrations"), { recursive: true })
 await cp(join(root, "src/adapters/web/assets"), join(dist, "assets"), { recursive: true })
+await copyFile(join(root, "scripts/run.mjs"), join(dist, "run.js"))
 const player = join(dist, "node_modules/shaka-player")
 await mkdir(join(player, "dist"), { recursive: true })
 for (const file of ["package.json", "dist/shaka-player.ui-es2021.js", "dist/controls.modern.css"]) {

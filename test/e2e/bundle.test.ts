@@ -20,7 +20,7 @@ const running: Array<{ readonly kill: (signal: NodeJS.Signals) => boolean; reado
 /** With nothing of this process' environment but where programs are found. */
 const startBundle = (name: string, env: Readonly<Record<string, string>>) => {
   let output = ""
-  const child = execa(process.execPath, [join(folder, "dist", `${name}.js`)], {
+  const child = execa(process.execPath, [join(folder, "dist/run.js"), name], {
     cwd: folder,
     extendEnv: false,
     env: { PATH: process.env["PATH"] ?? "", HOME: folder, TMPDIR: folder, ...env },
@@ -103,6 +103,14 @@ it("a worker transcodes a video for it, and stops when it is told to", async () 
   worker.child.kill("SIGTERM")
   const { exitCode } = await worker.child
   assert.strictEqual(exitCode, 0, worker.output())
+})
+
+it("says which programs there are when another is asked for", async () => {
+  for (const args of [[], ["everything"]]) {
+    const ended = await execa(process.execPath, [join(folder, "dist/run.js"), ...args], { reject: false })
+    assert.strictEqual(ended.exitCode, 64)
+    assert.match(ended.stderr, /^error: .*: api, (backup, )?(cleanup, )?worker$/)
+  }
 })
 
 it("goes with the licences of what is in it", async () => {
