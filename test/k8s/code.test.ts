@@ -96,7 +96,10 @@ it("the GPU image has the versions that were asked for, and fails without an enc
     "ARG INTEL_MEDIA_DRIVER_VERSION=25.2.6"
   ])
     assert.include(dockerfile, `${line}\n`)
-  assert.include(dockerfile, "{h264,hevc,av1}_{nvenc,vaapi,qsv}")
+  for (const codec of ["h264", "hevc", "av1"]) {
+    for (const api of ["nvenc", "vaapi", "qsv"])
+      assert.match(dockerfile, new RegExp(`for encoder in .*\\b${codec}_${api}\\b`))
+  }
 })
 
 it("images, manifests, compose file and package name one version", () => {
