@@ -1,0 +1,75 @@
+// Makes `dist`: the programs of a container image as one file each, with what they read beside them. Nothing of
+// node_modules is needed to run them. The embedded PostgreSQL is not in there: a cluster has one of its own.
+//
+//   node scripts/bundle.mjs [folder]
+import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { createRequire } from "node:module"
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const dist = resolve(process.argv[2] ?? join(root, "dist"))
+const require = createRequire(import.meta.url)
+
+/** `start` is for one machine and starts the others from their sources. */
+const programs = ["api", "worker", "cleanup", "backup"].filter((name) =>
+  existsSync(join(root, `src/programs/${name}.ts`))
+)
+
+/** `node_modules/a/node_modules/@b/c/x.js` belongs to the package in `node_modules/a/node_modules/@b/c`. */
+const packageOf = (file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]
+
+/** What the licences of the bundled packages ask for: to go along with the code. */
+const licences = async (inputs) => {
+  const folders = [...new Set(inputs.map(packageOf).filter((folder) => folder !== undefined))].toSorted()
+  const texts = []
+  for (const folder of folders) {
+    const { name, version, license } = JSON.parse(await readFile(join(root, folder, "package.json"), "utf8"))
+    const file = (await readdir(join(root, folder))).find((entry) => /^(licen[cs]e|copying)/i.test(entry))
+    const text = file === undefined ? "" : (await readFile(join(root, folder, file), "utf8")).trim()
+    texts.push(`${name} ${version} (${license})\n\n${text}`)
+  }
+  return texts.join(`\n\n${"-".repeat(80)}\n\n`)
+}
+
+const shaka = dirname(require.resolve("shaka-player/package.json"))
+
+await rm(dist, { recursive: true, force: true })
+await mkdir(dist, { recursive: true })
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: programs.map((name) => `src/programs/${name}.ts`),
+  outdir: dist,
+  bundle: true,
+  platform: "node",
+  target: "node24",
+  format: "esm",
+  sourcemap: true,
+  // The bundle is read by people only as a stack trace, and those go by the map.
+  sourcesContent: false,
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+  // Packages of the older module format call `require` for Node's own modules.
+  banner: {
+    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);'
+  }
+})
+
+await cp(join(root, "src/adapters/postgres/migrations"), join(dist, "migrations"), { recursive: true })
+await cp(join(root, "src/adapters/web/assets"), join(dist, "assets"), { recursive: true })
+await copyFile(join(root, "scripts/run.mjs"), join(dist, "run.js"))
+const player = join(dist, "node_modules/shaka-player")
+await mkdir(join(player, "dist"), { recursive: true })
+for (const file of ["package.json", "dist/shaka-player.ui-es2021.js", "dist/controls.modern.css"]) {
+  await copyFile(join(shaka, file), join(player, file))
+}
+// Node takes a .js file for CommonJS where no package.json says otherwise.
+await writeFile(join(dist, "package.json"), `${JSON.stringify({ type: "module", private: true })}\n`)
+await writeFile(
+  join(dist, "LICENSES.txt"),
+  `${await licences([...Object.keys(metafile.inputs), "node_modules/shaka-player/package.json"])}\n`
+)
+console.log(`${programs.map((name) => `${name}.js`).join(", ")} in ${dist}`)
