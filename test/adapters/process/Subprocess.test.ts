@@ -49,8 +49,11 @@ layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
         const subprocess = yield* Subprocess
         const child = yield* subprocess.start("head", ["-c", "3"], { stdin: "pipe" })
         const chunk = new Uint8Array(256 * 1024).fill(65)
-        yield* Effect.forEach([1, 2, 3, 4], () => child.write(chunk))
-        assert.deepStrictEqual(yield* Stream.runCollect(child.lines), ["AAA"])
+        const [lines] = yield* Effect.all(
+          [Stream.runCollect(child.lines), Effect.forEach([1, 2, 3, 4], () => child.write(chunk))],
+          { concurrency: 2 }
+        )
+        assert.deepStrictEqual(lines, ["AAA"])
         yield* child.exit
       })
     )
