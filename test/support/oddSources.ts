@@ -60,6 +60,8 @@ const recipes = {
     options: `-map 0:v -map 1:v -map 2:a -c:v:0 png -c:v:1 libx264 -preset ultrafast -disposition:v:0 0 -c:a aac`
   },
   longSound: { name: "long-sound.mp4", inputs: [picture("320x180"), tone(5)], options: `${x264} -c:a aac` },
+  shortSound: { name: "short-sound.mp4", inputs: [picture("320x180"), tone(1)], options: `${x264} -c:a aac` },
+  soundTail: { name: "sound-tail.mp4", inputs: [picture("320x180"), tone(2.4)], options: `${x264} -c:a aac` },
   manySounds: {
     name: "many-sounds.mkv",
     inputs: [picture("320x180"), tone(), "aevalsrc=0.1*sin(700*t)|0|0|0|0|0.1*sin(900*t):c=5.1:d=2:s=44100"],

@@ -77,6 +77,8 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     approximately(video.duration, 2)
     approximately(audio[0]!.duration!, 5, 0.05)
   },
+  shortSound: ({ audio }) => approximately(audio[0]!.duration!, 1, 0.05),
+  soundTail: ({ audio }) => approximately(audio[0]!.duration!, 2.4, 0.05),
   manySounds: ({ audio }) =>
     assert.deepStrictEqual(
       audio.map(({ channels, language, sampleRate }) => ({ channels, language, sampleRate })),
