@@ -66,9 +66,19 @@ const explain = (cause: Cause.Cause<Expected>) =>
         onNone: () => Console.error(Cause.pretty(cause))
       })
 
+/**
+ * Whoever reads what we say may be gone before us: at Ctrl-C all ends at once. An error of a stream that nobody listens
+ * to would end this process on the spot, with its leases held and its children running.
+ */
+const outliveReaders = () => {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {})
+}
+
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
-export const launch = (main: Effect.Effect<unknown, Expected>, kind: ProgramKind = "service"): void =>
+export const launch = (main: Effect.Effect<unknown, Expected>, kind: ProgramKind = "service"): void => {
+  outliveReaders()
   NodeRuntime.runMain(main.pipe(Effect.provide(logging(kind)), Effect.tapCause(explain)), {
     disableErrorReporting: true,
     teardown: teardown(kind)
   })
+}
