@@ -7,7 +7,7 @@ import { Effect, Layer } from "effect"
 import { execa, execaSync } from "execa"
 import { vi } from "vitest"
 import { Db } from "../../src/adapters/postgres/Db.ts"
-import { libpq } from "../support/backup.ts"
+import { libpq, ownScratchDatabases } from "../support/backup.ts"
 import { TestDatabase } from "../support/postgres.ts"
 
 // Each test starts the whole program several times.
@@ -127,14 +127,16 @@ describe("the backup command", () => {
         )
       }
       // Its children are killed with it; the server notices when it writes to them.
-      const locks = db.query((sql) => sql`select from pg_locks where locktype = 'advisory' and classid = 7628103`)
+      const locks = db.query(
+        (sql) => sql`select from pg_locks where locktype = 'advisory' and classid = 7628103
+        and database = (select oid from pg_database where datname = current_database())`
+      )
       yield* until(Effect.map(locks, ({ count }) => count === 0))
       const made = yield* run(["create", "--json"], { path, env: { BACKUP_VERIFY_LEVEL: "4" } })
       assert.strictEqual(made.exitCode, 0, made.stderr)
       const { name } = JSON.parse(made.stdout)
       assert.deepStrictEqual(yield* filesOf(path), ["vlog-backup-status.json", name, `${name}.json`].toSorted())
-      const left = yield* db.query((sql) => sql`select from pg_database where datname like 'vlog_verify_%'`)
-      assert.strictEqual(left.count, 0)
+      assert.strictEqual(yield* ownScratchDatabases, 0)
     }).pipe(withDatabase)
   )
 

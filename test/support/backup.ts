@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, References } from "effect"
+import { facts } from "../../src/adapters/backup/DatabaseQueries.ts"
 import * as PsqlDatabase from "../../src/adapters/backup/Database.ts"
 import { Servers } from "../../src/adapters/backup/Servers.ts"
 import * as FolderStore from "../../src/adapters/backup/Store.ts"
@@ -72,3 +73,14 @@ export const backUp = (options: Partial<CreateOptions> = {}) =>
     const session = yield* databases.session
     return yield* createBackup(session, { ...usual, ...options })
   }).pipe(Effect.scoped)
+
+/** Scratch databases of this database's backups alone: other test files make theirs on the same server. */
+export const ownScratchDatabases = Effect.gen(function* () {
+  const db = yield* Db
+  const { count } = yield* db.query(
+    (sql) => sql`
+    select from pg_database, (${sql.unsafe(facts)}) own (facts)
+     where datname like 'vlog_verify_' || (own.facts ->> 'key') || '%'`
+  )
+  return count
+})

@@ -6,7 +6,7 @@ import { Effect, Fiber } from "effect"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
 import { BackupDatabase } from "../../../src/domain/ports/BackupDatabase.ts"
 import { BackupStore } from "../../../src/domain/ports/BackupStore.ts"
-import { backUp, BackupFolder, backupLayer } from "../../support/backup.ts"
+import { backUp, BackupFolder, backupLayer, ownScratchDatabases } from "../../support/backup.ts"
 import { TestDatabase } from "../../support/postgres.ts"
 import { vi } from "vitest"
 
@@ -63,8 +63,7 @@ describe("a backup", () => {
       assert.isFalse(rows.has("public.parted"))
       assert.strictEqual(manifest.fingerprint.largeObjects.count, 3)
       assert.strictEqual(manifest.fingerprint.objects["functions"], 1)
-      const left = yield* db.query((sql) => sql`select from pg_database where datname like 'vlog_verify_%'`)
-      assert.strictEqual(left.count, 0)
+      assert.strictEqual(yield* ownScratchDatabases, 0)
       const readBack = JSON.parse(readFileSync(join(path, `${manifest.name}.json`), "utf8"))
       assert.strictEqual(readBack.sha256, manifest.sha256)
     }).pipe(inDatabase({ database: TestDatabase.layerEmpty }))
