@@ -33,11 +33,6 @@ const readByOthers: Record<string, ReadonlyArray<string>> = {
   backup: ["TMPDIR", "HOME", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"]
 }
 
-/** Written at the same time as the manifests; to be removed when the program has them. */
-const awaited: Record<string, ReadonlyArray<string>> = {
-  worker: ["VLOG_WORKER_HEALTH_PORT", "VLOG_WORKER_DRAIN_SECONDS"]
-}
-
 export const programOf = ({ template }: Workload): string | undefined => template.spec.containers[0].args?.[0]
 
 export const environmentOf = (objects: ReadonlyArray<KubeObject>, { template }: Workload): Record<string, string> => {
@@ -82,7 +77,7 @@ const variableProblems = (objects: ReadonlyArray<KubeObject>, workload: Workload
   if (program === undefined) return workload.id === "StatefulSet/vlog-postgres" ? [] : ["names no program"]
   if (!(program in readByOthers)) return [`there is no program ${program}`]
   if (!hasProgram(program)) return []
-  const known = new Set([...variablesOf(program), ...readByOthers[program]!, ...(awaited[program] ?? [])])
+  const known = new Set([...variablesOf(program), ...readByOthers[program]!])
   return Object.keys(environmentOf(objects, workload))
     .filter((name) => !known.has(name))
     .map((name) => `${program} does not read ${name}`)
