@@ -58,6 +58,9 @@ const qualityProgress = (progress: Progress): NonNullable<(typeof ProgressReport
     seconds_left: rendition.secondsLeft
   }))
 
+/** The protocol takes 10,000 characters of metadata; a machine of many devices has more to tell, on its own port. */
+const toldRefusals = 30
+
 /** What the protocol knows of a worker's abilities, within its limits; ours, with reasons, beside it. */
 const metadataOf = (capabilities: Capabilities) => {
   const codecs = [...new Set(capabilities.encoders.map((encoder) => encoder.codec))]
@@ -73,7 +76,9 @@ const metadataOf = (capabilities: Capabilities) => {
       ),
       ffmpeg_version: capabilities.ffmpegVersion.slice(0, 100)
     },
-    refused_encoders: capabilities.refused.map(({ encoder, reason }) => `${describe(encoder)}: ${reason.slice(0, 200)}`)
+    refused_encoders: capabilities.refused
+      .slice(0, toldRefusals)
+      .map(({ encoder, reason }) => `${describe(encoder)}: ${reason.slice(0, 200)}`)
   }
 }
 
