@@ -56,6 +56,9 @@ export const duration = (presentation: Presentation): number =>
 export const peakBitrate = (track: Track): number =>
   Math.ceil(Math.max(...track.segments.map((segment) => (segment.bytes * 8 * track.timescale) / segment.duration)))
 
-/** Bits per second over the whole track: `AVERAGE-BANDWIDTH`. */
-export const averageBitrate = (track: Track): number =>
-  Math.ceil((track.segments.reduce((sum, segment) => sum + segment.bytes, 0) * 8) / trackDuration(track))
+/** Bits per second over the whole track: `AVERAGE-BANDWIDTH`. Reckoned like the peak, or rounding lifts it above that. */
+export const averageBitrate = (track: Track): number => {
+  const bytes = track.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+  const duration = track.segments.reduce((sum, segment) => sum + segment.duration, 0)
+  return Math.ceil((bytes * 8 * track.timescale) / duration)
+}
