@@ -18,14 +18,16 @@ const patterns = [
   ]
 ] as const
 
-/** The line that names the error, not the statement that is quoted after it. */
+/** The line that names the error, not the statement that is quoted after it; and what the server said, where it did. */
 export const errorLine = (text: string): string => {
   const lines = text.split("\n").filter((line) => line.trim() !== "")
   const found = lines.find((line) => /(error|FATAL|ERROR|PANIC):/.test(line)) ?? lines.at(-1) ?? "it said nothing"
-  return found
+  const problem = found
     .replace(/^(psql|pg_dump|pg_restore): (error: )?/, "")
     .replace(/^ERROR: +/, "")
     .trim()
+  const [, server] = /Error message from server: (.+)/.exec(text) ?? []
+  return server === undefined || problem.includes(server.trim()) ? problem : `${problem} The server said: ${server.trim()}`
 }
 
 /** Trouble with the server or the rights there, as told from trouble with anything else. */
