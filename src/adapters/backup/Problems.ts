@@ -27,7 +27,9 @@ export const errorLine = (text: string): string => {
     .replace(/^ERROR: +/, "")
     .trim()
   const [, server] = /Error message from server: (.+)/.exec(text) ?? []
-  return server === undefined || problem.includes(server.trim()) ? problem : `${problem} The server said: ${server.trim()}`
+  return server === undefined || problem.includes(server.trim())
+    ? problem
+    : `${problem} The server said: ${server.trim()}`
 }
 
 /** Trouble with the server or the rights there, as told from trouble with anything else. */
