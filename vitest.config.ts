@@ -8,8 +8,6 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
-    // Where nobody watches, a second look tells a machine that was busy for a moment from a fault.
-    retry: process.env["CI"] === undefined ? 0 : 1,
     projects: [
       {
         extends: true,
