@@ -1,0 +1,65 @@
+/** How tasks come back from workers that are gone. */
+import { Effect, Schema } from "effect"
+import { lostWorker } from "../../../domain/jobs/Task.ts"
+import { Db } from "../Db.ts"
+import { storeUnavailable } from "../Rows.ts"
+import { endAttempts } from "./Ending.ts"
+
+const Swept = Schema.Struct({ requeued: Schema.Int, failed: Schema.Int })
+
+/** After a pause longer than this the sweeper cannot know who is alive: no worker could have renewed. */
+const trustedPauseSeconds = 45
+
+export const makeSweeping = Effect.gen(function* () {
+  const db = yield* Db
+
+  /** True when the sweeper has run lately enough that an expired lease means a dead worker. */
+  const tick = db.rows(
+    Schema.Struct({ trusted: Schema.Boolean }),
+    (sql) =>
+      sql`
+      with before as (select last_run from sweeper for update)
+      update sweeper
+         set last_run = clock_timestamp()
+        from before
+      returning before.last_run > clock_timestamp() - make_interval(secs => ${trustedPauseSeconds}) as "trusted"`
+  )
+
+  const extendAll = db.query(
+    (sql) =>
+      sql`
+      update task
+         set lease_expires_at = greatest(lease_expires_at, clock_timestamp() + make_interval(secs => lease_seconds))
+       where state = 'leased'`
+  )
+
+  const expireAll = db.rows(
+    Swept,
+    (sql) =>
+      sql`
+      with ${endAttempts(
+        sql,
+        sql`
+          select t.id, t.lease_id, 'expired' as outcome, ${lostWorker}::text as error, true as retry
+            from task t
+           where t.state = 'leased'
+             and t.lease_expires_at <= clock_timestamp()
+             for update skip locked`
+      )}
+      select (count(*) filter (where state = 'queued'))::int as "requeued",
+             (count(*) filter (where state = 'failed'))::int as "failed"
+        from ended`
+  )
+
+  const sweep = Effect.gen(function* () {
+    const [ticked] = yield* tick
+    if (ticked?.trusted !== true) {
+      yield* extendAll
+      return { requeued: 0, failed: 0, extended: true }
+    }
+    const [swept] = yield* expireAll
+    return { requeued: 0, failed: 0, ...swept, extended: false }
+  }).pipe(Effect.withSpan("JobStore.sweep"), storeUnavailable)
+
+  return { sweep }
+})
