@@ -33,7 +33,7 @@ const secondSignal = Effect.gen(function* () {
 launch(
   Effect.gen(function* () {
     const settings = yield* workerSettings
-    const { address, healthPort, key, leaseSeconds } = settings
+    const { address, healthPort, key, leaseSeconds, login } = settings
     const { hurry } = yield* secondSignal
     const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(Layer.provide(Subprocess.layer))
     const machine = Layer.mergeAll(Layer.provideMerge(Encoders.layer, ffmpeg), WorkerState.layer)
@@ -41,7 +41,7 @@ launch(
     const layers = Layer.mergeAll(
       SegmentInspector.layer,
       DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),
-      HttpWorkerApi.layer({ address, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici)),
+      HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici)),
       ops
     ).pipe(Layer.provideMerge(machine))
     return yield* work({ ...settings, hurry }).pipe(Effect.scoped, Effect.provide(layers))

@@ -131,6 +131,28 @@ describe("an address where something else answers", () => {
   })
 })
 
+describe("an address with a name and a password in it", () => {
+  it("is told without them, and they are what a proxy in front is given", async () => {
+    let given: string | undefined
+    const server = await new Promise<Server>((done) => {
+      const server = createServer((request, response) => {
+        given = request.headers.authorization
+        response.writeHead(401).end("not here")
+      }).listen(0, "127.0.0.1", () => done(server))
+    })
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+    try {
+      const worker = startWorker({ VLOG_WORKER_API_URL: `http://me:hunter2@${host}/` })
+      await endsWith(worker, [new RegExp(`http://${host} `)])
+      assert.notInclude(worker.output(), "hunter2")
+      assert.strictEqual(given, `Basic ${Buffer.from("me:hunter2").toString("base64")}`)
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
+  })
+})
+
 describe("settings that are not right", () => {
   it("are named, all that are missing", async () => {
     const ended = await runToEnd("worker")

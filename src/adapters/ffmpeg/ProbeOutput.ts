@@ -1,6 +1,7 @@
 /** What ffprobe prints, decoded, and what it means. */
 import { Schema } from "effect"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
+import { languageOf } from "../../domain/media/Language.ts"
 import type { AudioStream, Source, VideoStream } from "../../domain/media/Source.ts"
 
 const SideData = Schema.Struct({ rotation: Schema.optionalKey(Schema.Finite) })
@@ -179,7 +180,7 @@ const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["
     codec: stream.codec_name ?? "unknown",
     channels: Math.max(1, stream.channels ?? 2),
     sampleRate: stream.sample_rate ?? 48000,
-    language: stream.tags?.["language"] ?? "und",
+    language: languageOf(stream.tags?.["language"]),
     start,
     duration: packets.last - (format.start_time ?? 0) - start
   }

@@ -10,19 +10,10 @@ import { eventLoop, sample } from "./Gauges.ts"
 
 export interface OpsOptions {
   readonly version: string
-  /** Of the Worker API. */
+  /** Of the Worker API, without a name and a password. */
   readonly address: string
   /** Where programs are looked for; the PATH of this process unless said otherwise. */
   readonly path?: string
-}
-
-/** An address may carry a name and a password, and this page is open to the cluster. */
-const withoutCredentials = (address: string): string => {
-  const url = new URL(address)
-  url.username = ""
-  url.password = ""
-  url.search = ""
-  return url.href.replace(/\/+$/, "")
 }
 
 export const routes = (options: OpsOptions) =>
@@ -57,7 +48,7 @@ export const routes = (options: OpsOptions) =>
         return HttpServerResponse.jsonUnsafe({
           service: "vlog-worker",
           version: options.version,
-          api_url: withoutCredentials(options.address),
+          api_url: options.address,
           api_connected: connected,
           phase,
           tasks,

@@ -220,6 +220,8 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
   const node = child.nodeChildProcess
   // A child that ends early breaks the pipe: its exit says more than that.
   child.stdin?.on("error", () => {})
+  // When a child has ended, Node lets the output flow away that nobody reads yet, unless somebody waits to read it.
+  child.stdout?.on("readable", () => {})
 
   const tail = makeTail(options.stderrTailBytes ?? 64 * 1024)
   child.stderr?.on("data", tail.push)

@@ -21,7 +21,9 @@ const rungs: ReadonlyArray<{ readonly shortSide: number; readonly bitrate: numbe
 const tolerance = 1.05
 const ownRungAbove = 1.15
 
-const even = (pixels: number) => Math.max(2, 2 * Math.round(pixels / 2))
+/** The nearest even number of pixels that the source has: a row that it lacks would be invented. */
+const even = (pixels: number, available: number) =>
+  Math.max(2, 2 * Math.min(Math.round(pixels / 2), Math.floor(available / 2)))
 
 /** Twice the pictures do not need twice the bits: neighbours are more alike. */
 const rateFactor = (rate: FrameRate) => (toNumber(rate) > 35 ? 1.5 : 1)
@@ -47,14 +49,14 @@ export const videoLadder = (options: {
   const best = fitting[0]
   const sides =
     best === undefined || (sourceShort > best * ownRungAbove && best < rungs[0]!.shortSide)
-      ? [even(sourceShort), ...fitting]
+      ? [even(sourceShort, sourceShort), ...fitting]
       : fitting
   return sides.map((shortSide) => {
     const scale = Math.min(1, shortSide / sourceShort)
     return {
       name: RenditionName.make(`${shortSide}p`),
-      width: even(options.width * scale),
-      height: even(options.height * scale),
+      width: even(options.width * scale, options.width),
+      height: even(options.height * scale, options.height),
       maxBitrate: Math.round(bitrateFor(shortSide) * relativeBitrate[options.codec] * rateFactor(options.frameRate))
     }
   })

@@ -1,6 +1,7 @@
 /** A source: what a probe found in an uploaded file, decoded and judged. Times in seconds, sizes in pixels. */
 import { Schema } from "effect"
 import { FrameRate } from "./FrameRate.ts"
+import { LanguageTag } from "./Language.ts"
 
 const FieldOrder = Schema.Literals(["progressive", "interlaced", "unknown"])
 
@@ -40,8 +41,8 @@ export const AudioStream = Schema.Struct({
   codec: Schema.String,
   channels: Schema.Int,
   sampleRate: Schema.Int,
-  /** BCP 47 or ISO 639 tag as the file gives it, `und` where it gives none. */
-  language: Schema.String,
+  /** `und` where the file gives none. */
+  language: LanguageTag,
   start: Schema.Finite,
   /** Null where the container does not say. */
   duration: Schema.NullOr(Schema.Finite)

@@ -1,5 +1,6 @@
 /** What the environment says to a worker. */
-import { ByteSize, Config, Duration, Effect, Option, Schema } from "effect"
+import { unescape as unquote } from "node:querystring"
+import { ByteSize, Config, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { defaultLeaseSeconds, LeaseSeconds } from "../../domain/jobs/Lease.ts"
 import { VideoCodec } from "../../domain/media/Codec.ts"
 import { type EncoderPolicy, policies } from "../../domain/media/EncoderSelection.ts"
@@ -7,7 +8,6 @@ import { readAll } from "./readAll.ts"
 
 const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
 
-/** Without a slash at its end: paths are appended. */
 const Address = Schema.URLFromString.pipe(
   Schema.check(
     Schema.makeFilter(
@@ -38,6 +38,21 @@ const HealthPort = Schema.String.pipe(
 
 const Sessions = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
 
+/**
+ * An address is told in logs and on the worker's own page, so that a name and a password in it are taken out. It has no
+ * slash at its end: paths are appended.
+ */
+const withoutLogin = (url: URL) => {
+  const bare = new URL(url)
+  bare.username = ""
+  bare.password = ""
+  const login = { name: unquote(url.username), password: Redacted.make(unquote(url.password)) }
+  return {
+    address: `${bare.origin}${bare.pathname}`.replace(/\/+$/, ""),
+    login: url.username === "" && url.password === "" ? null : login
+  }
+}
+
 export const workerSettings = Effect.map(
   readAll({
     address: Config.schema(Address, "VLOG_WORKER_API_URL"),
@@ -63,7 +78,7 @@ export const workerSettings = Effect.map(
   }),
   ({ address, healthPort, hwaccel, minFree, nvencSessions, ...rest }) => ({
     ...rest,
-    address: address.href.replace(/\/+$/, ""),
+    ...withoutLogin(address),
     healthPort: healthPort === "off" || Number(healthPort) === 0 ? null : Number(healthPort),
     keepFree: Number(minFree),
     nvencSessions: Option.getOrNull(nvencSessions),

@@ -83,8 +83,8 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     assert.deepStrictEqual(
       audio.map(({ channels, language, sampleRate }) => ({ channels, language, sampleRate })),
       [
-        { channels: 1, language: "ger", sampleRate: 48_000 },
-        { channels: 6, language: "fre", sampleRate: 44_100 }
+        { channels: 1, language: "de", sampleRate: 48_000 },
+        { channels: 6, language: "fr", sampleRate: 44_100 }
       ]
     ),
   transportStream: ({ audio, video }) => {

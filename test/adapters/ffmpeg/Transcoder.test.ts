@@ -119,7 +119,7 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   // Silence to the end of the pictures; and what is too little to be heard alone is let go.
   shortSound: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   soundTail: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
-  manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["ger", "fre"] },
+  manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["de", "fr"] },
   transportStream: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
 }

@@ -132,7 +132,7 @@ describe("a worker's own server", () => {
     )
   )
 
-  it.live("says what it can and cannot do and why, and where its API is without the password", () =>
+  it.live("says what it can and cannot do and why, and where its API is", () =>
     serving(
       (get) =>
         Effect.gen(function* () {
@@ -149,7 +149,7 @@ describe("a worker's own server", () => {
             refused_encoders: [{ encoder: "h264_nvenc on 0", reason: "Cannot load libnvidia-encode.so.1" }]
           })
         }),
-      { address: "https://user:hunter2@api.example:9002/base/?token=hunter3" }
+      { address: "https://api.example:9002/base" }
     )
   )
 

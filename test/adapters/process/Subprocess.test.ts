@@ -49,12 +49,9 @@ layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
         const subprocess = yield* Subprocess
         const child = yield* subprocess.start("head", ["-c", "3"], { stdin: "pipe" })
         const chunk = new Uint8Array(256 * 1024).fill(65)
-        const [lines] = yield* Effect.all(
-          [Stream.runCollect(child.lines), Effect.forEach([1, 2, 3, 4], () => child.write(chunk))],
-          { concurrency: 2 }
-        )
-        assert.deepStrictEqual(lines, ["AAA"])
+        yield* Effect.forEach([1, 2, 3, 4], () => child.write(chunk))
         yield* child.exit
+        assert.deepStrictEqual(yield* Stream.runCollect(child.lines), ["AAA"])
       })
     )
   })
@@ -66,6 +63,15 @@ layer(Subprocess.layer, { excludeTestServices: true })("Subprocess", (it) => {
         const child = yield* subprocess.start("printf", ["one\\ntwo\\n\\nlast"])
         assert.deepStrictEqual(yield* Stream.runCollect(child.lines), ["one", "two", "", "last"])
         yield* child.exit
+      })
+    )
+
+    it.effect("waits for its reader, also when the child has long ended", () =>
+      Effect.gen(function* () {
+        const subprocess = yield* Subprocess
+        const child = yield* subprocess.start("sh", ["-c", "seq 5000"])
+        yield* child.exit
+        assert.lengthOf(yield* Stream.runCollect(child.lines), 5000)
       })
     )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect } from "effect"
+import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { workerSettings } from "../../../src/programs/settings/worker.ts"
 
 const needed = { VLOG_WORKER_API_URL: "http://api:9002/", VLOG_WORKER_API_KEY: "key" }
@@ -47,6 +47,26 @@ describe("the settings of a worker", () => {
       })
     )
   }
+
+  it.effect("take a name and a password out of the address, which is told in logs", () =>
+    Effect.gen(function* () {
+      const settings = yield* read({
+        VLOG_WORKER_API_URL: "https://us%40er:hunter2@api.example:9002/base/?token=hunter3"
+      })
+      assert.strictEqual(settings.address, "https://api.example:9002/base")
+      assert.strictEqual(settings.login?.name, "us@er")
+      assert.strictEqual(Redacted.value(settings.login!.password), "hunter2")
+      assert.notInclude(JSON.stringify(settings), "hunter")
+    })
+  )
+
+  it.effect("do not tell the password of an address that is wrong", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(read({ VLOG_WORKER_API_URL: "ftp://user:hunter2@api.example" }))
+      assert.include(error.message, "VLOG_WORKER_API_URL")
+      assert.notInclude(error.message, "hunter2")
+    })
+  )
 
   it.effect("take what an operator sets", () =>
     Effect.gen(function* () {

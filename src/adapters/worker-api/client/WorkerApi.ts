@@ -85,7 +85,7 @@ const metadataOf = (capabilities: Capabilities) => {
 /** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
 const shortened = (error: string) => (error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`)
 
-const make = (options: { readonly address: string; readonly key: Redacted.Redacted; readonly leaseSeconds: number }) =>
+const make = (options: ClientOptions) =>
   Effect.gen(function* () {
     const { address, key } = options
     const http = yield* HttpClient.HttpClient
@@ -202,9 +202,22 @@ const make = (options: { readonly address: string; readonly key: Redacted.Redact
     })
   })
 
-/** `address` without a slash at its end. */
-export const layer = (options: {
+export interface ClientOptions {
+  /** Without a slash at its end. */
   readonly address: string
+  /** For a proxy in front of the API that wants one (HTTP Basic). */
+  readonly login?: { readonly name: string; readonly password: Redacted.Redacted } | null
   readonly key: Redacted.Redacted
   readonly leaseSeconds: number
-}) => Layer.effect(WorkerApi, make(options))
+}
+
+const loggedIn = ({ login }: ClientOptions) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) =>
+      login == null ? client : HttpClient.mapRequest(client, HttpClientRequest.basicAuth(login.name, login.password))
+    )
+  )
+
+export const layer = (options: ClientOptions) =>
+  Layer.effect(WorkerApi, make(options)).pipe(Layer.provide(loggedIn(options)))

@@ -4,6 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { JobId, LeaseId, Sha256, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { RenditionStatus, Step } from "../../../domain/jobs/Progress.ts"
 import { TaskKind } from "../../../domain/jobs/Task.ts"
+import { LanguageTag } from "../../../domain/media/Language.ts"
 import { FileDigest } from "../../../domain/media/Segment.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
@@ -140,7 +141,7 @@ export const Completion = Schema.Struct({
   ),
   /** Ours: the exact files to publish. Without it everything that the attempt uploaded is meant. */
   files: Schema.optionalKey(Schema.Array(FileDigest)),
-  languages: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+  languages: Schema.optionalKey(Schema.Record(Schema.String, LanguageTag))
 })
 
 export const VerifyAnswer = Schema.Struct({
