@@ -1,9 +1,8 @@
 // Makes `dist`: the programs of a container image as one file each, with what they read beside them. Nothing of
 // node_modules is needed to run them. The embedded PostgreSQL is not in there: a cluster has one of its own.
 //
-//   node scripts/bundle.mjs [folder]
+//   node scripts/bundle.mjs [folder [program ...]]
 import { copyFile, cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises"
-import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -14,9 +13,8 @@ const dist = resolve(process.argv[2] ?? join(root, "dist"))
 const require = createRequire(import.meta.url)
 
 /** `start` is for one machine and starts the others from their sources. */
-const programs = ["api", "worker", "cleanup", "backup"].filter((name) =>
-  existsSync(join(root, `src/programs/${name}.ts`))
-)
+const all = ["api", "worker", "cleanup", "backup", "vlog"]
+const programs = process.argv.length > 3 ? process.argv.slice(3) : all
 
 /** `node_modules/a/node_modules/@b/c/x.js` belongs to the package in `node_modules/a/node_modules/@b/c`. */
 const packageOf = (file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]

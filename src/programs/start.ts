@@ -117,9 +117,10 @@ const farm = Effect.fnUntraced(function* (options: {
   readonly codec: "h264" | "hevc" | "av1"
 }) {
   const { folder } = options
-  const secrets = yield* loadSecrets(folder)
-  const postgres = yield* EmbeddedPostgres
   const address = `http://localhost:${options.port}`
+  const secrets = { ...(yield* loadSecrets(folder)), address }
+  yield* saveSecrets(folder, secrets)
+  const postgres = yield* EmbeddedPostgres
   const logs = join(folder, "logs")
   const api = yield* startProgram("api", {
     logs,

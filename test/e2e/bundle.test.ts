@@ -109,7 +109,7 @@ it("says which programs there are when another is asked for", async () => {
   for (const args of [[], ["everything"]]) {
     const ended = await execa(process.execPath, [join(folder, "dist/run.js"), ...args], { reject: false })
     assert.strictEqual(ended.exitCode, 64)
-    assert.match(ended.stderr, /^error: .*: api, (backup, )?(cleanup, )?worker$/)
+    assert.match(ended.stderr, /^error: .*: api, backup, cleanup, vlog, worker$/)
   }
 })
 

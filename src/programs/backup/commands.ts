@@ -1,5 +1,5 @@
 /** The backup commands. */
-import { Clock, Console, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { BackupName } from "../../domain/backups/BackupName.ts"
 import { VerificationFailed } from "../../domain/backups/Refusal.ts"
@@ -15,14 +15,10 @@ import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
 import { writeTextfile } from "../metrics/textfile.ts"
 import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
+import { print } from "../output/Json.ts"
 import { everything, store } from "./layers.ts"
 import { updateBackup } from "./metrics.ts"
 import { drillText, listText, restoreText, verifiedText } from "./text.ts"
-
-const json = Flag.Boolean("json").pipe(
-  Flag.withDescription("Print the result as one JSON document"),
-  Flag.withDefault(false)
-)
 
 const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDescription("Say what would be done, and do nothing"),
@@ -34,9 +30,6 @@ const BackupArgument = Argument.String("backup").pipe(
   Argument.withSchema(BackupName)
 )
 
-const print = (asJson: boolean, value: unknown, text: () => string) =>
-  Console.log(asJson ? JSON.stringify(value) : text())
-
 /** Also after a failure: that is what the metrics are for. */
 const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -47,13 +40,12 @@ const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 const create = Effect.fnUntraced(
-  function* (options: { readonly json: boolean }) {
+  function* () {
     const settings = yield* createSettings
     const policy = yield* policySettings
     const { manifest, removed } = yield* runBackup(settings, policy)
     const { bytes, level, name, seconds } = manifest
     yield* print(
-      options.json,
       { name, level, bytes, seconds, removed },
       () =>
         `${name}: ${bytes} bytes, level ${level} of ${highestLevel}; dumped in ${seconds.dump} s, verified in ${seconds.verification} s` +
@@ -65,20 +57,20 @@ const create = Effect.fnUntraced(
   withExitCodes
 )
 
-const createCommand = Command.make("create", { json }, create).pipe(
+const createCommand = Command.make("create", {}, create).pipe(
   Command.withDescription("Back the database up, prove that the backup can be restored, and remove old ones")
 )
 
 const listCommand = Command.make(
   "list",
-  { json },
+  {},
   Effect.fnUntraced(
-    function* (options) {
+    function* () {
       const backups = yield* BackupStore
       const stored = yield* backups.list
       const status = yield* backups.status
       const now = yield* Clock.currentTimeMillis
-      yield* print(options.json, { backups: stored, status }, () => listText(stored, status, now))
+      yield* print({ backups: stored, status }, () => listText(stored, status, now))
     },
     Effect.provide(store),
     withExitCodes
@@ -88,7 +80,6 @@ const listCommand = Command.make(
 const verifyCommand = Command.make(
   "verify",
   {
-    json,
     backup: Argument.optional(BackupArgument),
     all: Flag.Boolean("all").pipe(Flag.withDescription("All backups, not only the newest"), Flag.withDefault(false)),
     level: Flag.Int("level").pipe(
@@ -103,7 +94,7 @@ const verifyCommand = Command.make(
       const session = yield* databases.session
       const selection = options.all ? "all" : Option.getOrElse(options.backup, () => "newest" as const)
       const verified = yield* verifyBackups(session, { selection, upTo: options.level })
-      yield* print(options.json, verified, () => verifiedText(verified))
+      yield* print(verified, () => verifiedText(verified))
       const bad = verified.filter(({ problem }) => problem !== null)
       if (bad.length > 0) {
         return yield* new VerificationFailed({
@@ -122,7 +113,7 @@ const verifyCommand = Command.make(
 
 const pruneCommand = Command.make(
   "prune",
-  { json, dryRun },
+  { dryRun },
   Effect.fnUntraced(
     function* (options) {
       const databases = yield* BackupDatabase
@@ -130,7 +121,7 @@ const pruneCommand = Command.make(
       yield* databases.session
       const pruned = yield* pruneBackups(policy, options)
       const verb = options.dryRun ? "Would remove" : "Removed"
-      yield* print(options.json, pruned, () =>
+      yield* print(pruned, () =>
         [
           ...pruned.removed.map(({ name, why }) => `${verb} ${name}: ${why}`),
           `${pruned.kept.length} kept, ${pruned.removed.length} ${options.dryRun ? "to remove" : "removed"}`
@@ -146,7 +137,6 @@ const pruneCommand = Command.make(
 const restoreCommand = Command.make(
   "restore",
   {
-    json,
     dryRun,
     backup: Argument.optional(BackupArgument),
     into: Flag.String("into").pipe(Flag.withDescription("Name of the new database"), Flag.optional),
@@ -174,7 +164,7 @@ const restoreCommand = Command.make(
   Effect.fnUntraced(
     function* (options) {
       const backup = Option.getOrElse(options.backup, () => "newest" as const)
-      if (options.list) return yield* printContents(backup, options.json)
+      if (options.list) return yield* printContents(backup)
       const databases = yield* BackupDatabase
       const session = yield* databases.session
       const report = yield* restoreBackup(session, {
@@ -189,7 +179,7 @@ const restoreCommand = Command.make(
         disconnect: options.disconnect,
         dryRun: options.dryRun
       })
-      yield* print(options.json, report, () => restoreText(report))
+      yield* print(report, () => restoreText(report))
     },
     Effect.scoped,
     Effect.provide(everything()),
@@ -206,21 +196,21 @@ const restoreCommand = Command.make(
   ])
 )
 
-const printContents = Effect.fnUntraced(function* (wanted: BackupName | "newest", asJson: boolean) {
+const printContents = Effect.fnUntraced(function* (wanted: BackupName | "newest") {
   const backups = yield* BackupStore
   const tool = yield* BackupTool
   const { name } = yield* chooseBackup(wanted)
   const contents = yield* tool.contents(backups.read(name), name.endsWith(".zst") ? "zstd" : "none")
-  yield* print(asJson, { name, contents }, () => contents.join("\n"))
+  yield* print({ name, contents }, () => contents.join("\n"))
 })
 
 const drillCommand = Command.make(
   "drill",
-  { json },
+  {},
   Effect.fnUntraced(
-    function* (options) {
+    function* () {
       const report = yield* drillRestore()
-      yield* print(options.json, report, () => drillText(report))
+      yield* print(report, () => drillText(report))
     },
     Effect.tapError(noteFailure("drill")),
     leaveMetrics,
@@ -229,7 +219,8 @@ const drillCommand = Command.make(
   )
 ).pipe(Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"))
 
-export const backup = Command.make("backup", { json }, create).pipe(
+export const backup = Command.make("backup", {}, create).pipe(
+  Command.withShortDescription("Backups of the database that are proved restorable"),
   Command.withDescription(
     "Backups of the database that are proved restorable. Exit codes: 0 done, 65 a backup is damaged, 69 the database " +
       "cannot be used, 73 the disk cannot be written, 75 another run has the lock, 78 refused because of settings or " +

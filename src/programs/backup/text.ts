@@ -4,31 +4,8 @@ import { highestLevel, verifiedLevel } from "../../domain/backups/Verification.t
 import type { StoredBackup } from "../../domain/ports/BackupStore.ts"
 import type { RestoreReport } from "../../domain/programs/RestoreBackup.ts"
 import type { Verified } from "../../domain/programs/VerifyBackups.ts"
-
-const units = ["B", "kB", "MB", "GB", "TB"]
-
-const bytesText = (bytes: number): string => {
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
-}
-
-const ageText = (millis: number): string => {
-  const hours = millis / 3_600_000
-  if (hours < 1) return `${Math.max(0, Math.round(hours * 60))} min`
-  return hours < 48 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`
-}
-
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd()
-    )
-    .join("\n")
-}
+import { ageText, bytesText } from "../output/quantities.ts"
+import { table } from "../output/table.ts"
 
 const stateText = (backup: StoredBackup): string => {
   if (backup._tag === "Unknown") return backup.problem

@@ -1,10 +1,12 @@
-/** What the exit code of a backup or cleanup command means; those of sysexits.h where they fit. */
+/** What the exit code of a command means; those of sysexits.h where they fit. */
 import { Effect, Runtime } from "effect"
 
 const codes: Readonly<Record<string, number>> = {
   VerificationFailed: 65,
   ArchiveRefused: 65,
   AuditFailed: 65,
+  NotThere: 66,
+  Unreachable: 69,
   DatabaseProblem: 69,
   StoreUnavailable: 69,
   DbError: 69,
@@ -12,9 +14,12 @@ const codes: Readonly<Record<string, number>> = {
   BackupStoreProblem: 73,
   MediaStoreError: 73,
   BackupBusy: 75,
+  Busy: 75,
+  Denied: 77,
   BackupRefused: 78,
   SettingsInvalid: 78,
-  ToolMissing: 78
+  ToolMissing: 78,
+  MigrationError: 78
 }
 
 interface Expected {

@@ -1,20 +1,12 @@
 /** What the environment says to a worker. */
-import { unescape as unquote } from "node:querystring"
-import { ByteSize, Config, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { ByteSize, Config, Duration, Effect, Option, Schema } from "effect"
 import { defaultLeaseSeconds, LeaseSeconds } from "../../domain/jobs/Lease.ts"
 import { VideoCodec } from "../../domain/media/Codec.ts"
 import { type EncoderPolicy, policies } from "../../domain/media/EncoderSelection.ts"
+import { Address, withoutLogin } from "./Address.ts"
 import { readAll } from "./readAll.ts"
 
 const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
-
-const Address = Schema.URLFromString.pipe(
-  Schema.check(
-    Schema.makeFilter(
-      (url) => ["http:", "https:"].includes(url.protocol) || "Expected an address like http://host:9002"
-    )
-  )
-)
 
 const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 
@@ -37,21 +29,6 @@ const HealthPort = Schema.String.pipe(
 )
 
 const Sessions = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
-
-/**
- * An address is told in logs and on the worker's own page, so that a name and a password in it are taken out. It has no
- * slash at its end: paths are appended.
- */
-const withoutLogin = (url: URL) => {
-  const bare = new URL(url)
-  bare.username = ""
-  bare.password = ""
-  const login = { name: unquote(url.username), password: Redacted.make(unquote(url.password)) }
-  return {
-    address: `${bare.origin}${bare.pathname}`.replace(/\/+$/, ""),
-    login: url.username === "" && url.password === "" ? null : login
-  }
-}
 
 export const workerSettings = Effect.map(
   readAll({

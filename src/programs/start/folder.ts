@@ -1,5 +1,5 @@
 /** What `npm start` keeps between its runs: a folder with the database, the media, logs and secrets. */
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Option, Redacted, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -30,6 +30,8 @@ export const prepareFolder = Effect.fnUntraced(function* (folder: string) {
 const Secrets = Schema.fromJsonString(
   Schema.Struct({
     adminSecret: Schema.String,
+    /** Where the Worker API was at the last start. */
+    address: Schema.optionalKey(Schema.String),
     worker: Schema.optionalKey(Schema.Struct({ id: Schema.String, key: Schema.String }))
   })
 )
@@ -49,14 +51,20 @@ export const saveSecrets = Effect.fnUntraced(function* (folder: string, secrets:
   })
 })
 
+/** Those of an earlier start. */
+export const findSecrets = Effect.fnUntraced(function* (folder: string) {
+  const text = yield* Effect.option(Effect.tryPromise(() => readFile(secretsPath(folder), "utf8")))
+  if (Option.isNone(text)) return Option.none()
+  const secrets = yield* Effect.mapError(Schema.decodeEffect(Secrets)(text.value), () =>
+    startError(`${secretsPath(folder)} is damaged: delete it, and new secrets are made`)
+  )
+  return Option.some(secrets)
+})
+
 /** Made at the first start, and read at every other. */
 export const loadSecrets = Effect.fnUntraced(function* (folder: string) {
-  const text = yield* Effect.option(Effect.tryPromise(() => readFile(secretsPath(folder), "utf8")))
-  if (text._tag === "Some") {
-    return yield* Effect.mapError(Schema.decodeEffect(Secrets)(text.value), () =>
-      startError(`${secretsPath(folder)} is damaged: delete it, and new secrets are made`)
-    )
-  }
+  const found = yield* findSecrets(folder)
+  if (Option.isSome(found)) return found.value
   const secrets: Secrets = { adminSecret: randomBytes(24).toString("base64url") }
   yield* saveSecrets(folder, secrets)
   return secrets

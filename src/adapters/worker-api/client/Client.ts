@@ -30,3 +30,17 @@ export const makeClient = (address: string, credentials: Credentials) =>
       )
     )
   )
+
+/** For a proxy in front of the API that wants one (HTTP Basic). */
+export interface Login {
+  readonly name: string
+  readonly password: Redacted.Redacted
+}
+
+export const loggedIn = (login: Login | null) =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) =>
+      login === null ? client : HttpClient.mapRequest(client, HttpClientRequest.basicAuth(login.name, login.password))
+    )
+  )

@@ -14,7 +14,7 @@ import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
 import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
 import { keyHeader, leaseHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer, ProgressReport } from "../contract/Worker.ts"
-import { makeClient } from "./Client.ts"
+import { loggedIn, type Login, makeClient } from "./Client.ts"
 import { download } from "./Download.ts"
 import { toApiError, toTaskError } from "./Errors.ts"
 
@@ -205,19 +205,10 @@ const make = (options: ClientOptions) =>
 export interface ClientOptions {
   /** Without a slash at its end. */
   readonly address: string
-  /** For a proxy in front of the API that wants one (HTTP Basic). */
-  readonly login?: { readonly name: string; readonly password: Redacted.Redacted } | null
+  readonly login?: Login | null
   readonly key: Redacted.Redacted
   readonly leaseSeconds: number
 }
 
-const loggedIn = ({ login }: ClientOptions) =>
-  Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, (client) =>
-      login == null ? client : HttpClient.mapRequest(client, HttpClientRequest.basicAuth(login.name, login.password))
-    )
-  )
-
 export const layer = (options: ClientOptions) =>
-  Layer.effect(WorkerApi, make(options)).pipe(Layer.provide(loggedIn(options)))
+  Layer.effect(WorkerApi, make(options)).pipe(Layer.provide(loggedIn(options.login ?? null)))

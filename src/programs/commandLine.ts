@@ -1,0 +1,45 @@
+/** How every command line of this project reads its arguments and answers. */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Console, Effect, Layer } from "effect"
+import { CliOutput, Command, type GlobalFlag } from "effect/cli"
+import type { HttpClient } from "effect/http"
+import { launch } from "./launch.ts"
+import { Json } from "./output/Json.ts"
+import { version } from "./settings/api.ts"
+
+/** What was wrong, without a page of help that pushes it off the screen, and nothing where the result would be. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Console.error(
+          [...event.errors.map(({ message }) => `error: ${message}`), `See ${event.commandPath.join(" ")} --help`].join(
+            "\n"
+          )
+        )
+      : CliOutput.defaultPresenter.present(event)
+}
+
+const services = Layer.mergeAll(
+  NodeServices.layer,
+  NodeHttpClient.layerUndici,
+  CliOutput.layerPresenter(presenter),
+  CliOutput.layer(CliOutput.defaultFormatter({ globalFlags: "summary" }))
+)
+
+interface Expected {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** Runs the command that the arguments name. */
+export const commandLine = <Name extends string, Input, ContextInput, E extends Expected>(
+  command: Command.Command<
+    Name,
+    Input,
+    ContextInput,
+    E,
+    Command.Environment | HttpClient.HttpClient | GlobalFlag.Setting.Identifier<"json">
+  >
+): void =>
+  launch(command.pipe(Command.withGlobalFlags([Json]), Command.run({ version }), Effect.provide(services)), "command")

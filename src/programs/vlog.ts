@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+/** The command line of operators. */
+import { Command } from "effect/cli"
+import { backup } from "./backup/commands.ts"
+import { cleanupCommand } from "./cleanup/command.ts"
+import { commandLine } from "./commandLine.ts"
+import { worker } from "./vlog/worker.ts"
+
+commandLine(
+  Command.make("vlog").pipe(
+    Command.withDescription("Operate a vlog transcoding farm"),
+    Command.withSubcommands([
+      { group: "The farm, over the Worker API", commands: [worker] },
+      { group: "Upkeep, on the database and the disk", commands: [cleanupCommand, backup] }
+    ])
+  )
+)
