@@ -9,11 +9,13 @@ import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
 import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
 import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
+import * as PostgresJobControl from "../adapters/postgres/JobControl.ts"
 import * as PostgresJobSignal from "../adapters/postgres/JobSignal.ts"
 import { migrate } from "../adapters/postgres/Migrator.ts"
 import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
 import * as PostgresWorkerRegistry from "../adapters/postgres/WorkerRegistry.ts"
 import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
+import * as DiskMediaUpkeep from "../adapters/storage/MediaUpkeep.ts"
 import * as Pages from "../adapters/web/Routes.ts"
 import * as Server from "../adapters/worker-api/server/Server.ts"
 import { TrustedProxies } from "../adapters/worker-api/server/Caller.ts"
@@ -29,7 +31,7 @@ const database = (options: Pick<DbOptions, "url" | "max">) =>
     Layer.provideMerge(Db.layer({ ...options, applicationName: "vlog-api" }))
   )
 
-const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.layer).pipe(
+const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.layer, PostgresJobControl.layer).pipe(
   Layer.provideMerge(
     Layer.mergeAll(
       PostgresJobStore.layer,
@@ -64,6 +66,7 @@ const api = Layer.unwrap(
       Layer.provide([
         stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
         DiskMediaStore.layer({ root: settings.storage }),
+        DiskMediaUpkeep.layer({ root: settings.storage }),
         SegmentInspector.layer,
         TarGzip.layer,
         settings.rateLimits === null ? RateLimits.layerOff : RateLimits.layer(settings.rateLimits),

@@ -11,7 +11,7 @@ import { Subprocess } from "../adapters/process/Subprocess.ts"
 import { makeDisplay } from "../adapters/terminal/Display.ts"
 import type { ShownJob } from "../adapters/terminal/JobLines.ts"
 import { makeClient } from "../adapters/worker-api/client/Client.ts"
-import type { VideoWithJob } from "../adapters/worker-api/contract/Admin.ts"
+import type { VideoWithJob } from "../adapters/worker-api/contract/Videos.ts"
 import { launch } from "./launch.ts"
 import { version } from "./settings/api.ts"
 import { assertFfmpeg, assertPortFree, awaitHealthy, startProgram } from "./start/children.ts"
@@ -53,7 +53,7 @@ const hasEnded = (job: ShownJob) => job.status === "done" || job.status === "fai
 /** Shows the jobs until each has ended. */
 const follow = Effect.fnUntraced(function* (farm: Farm, slugs: ReadonlyArray<string>) {
   const display = makeDisplay(process.stdout)
-  return yield* Effect.forEach(slugs, (slug) => farm.client.admin.video({ params: { slug } })).pipe(
+  return yield* Effect.forEach(slugs, (slug) => farm.client.videos.show({ params: { slug } })).pipe(
     Effect.map((videos) => videos.map(shown)),
     Effect.tap(display),
     Effect.repeat({ until: (jobs) => jobs.every(hasEnded), schedule: Schedule.spaced("500 millis") }),

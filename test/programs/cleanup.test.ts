@@ -9,6 +9,7 @@ import { vi } from "vitest"
 import { Db } from "../../src/adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../../src/adapters/postgres/JobStore.ts"
 import * as PostgresJobUpkeep from "../../src/adapters/postgres/JobUpkeep.ts"
+import * as PostgresVideoStore from "../../src/adapters/postgres/VideoStore.ts"
 import * as DiskMediaUpkeep from "../../src/adapters/storage/MediaUpkeep.ts"
 import { JobUpkeep } from "../../src/domain/ports/JobUpkeep.ts"
 import { cleanup, type CleanupOptions } from "../../src/domain/programs/Cleanup.ts"
@@ -45,6 +46,14 @@ const oldFile = (...path: ReadonlyArray<string>) =>
     await utimes(join(file, ".."), longAgo, longAgo)
   })
 
+/** The folders of a storage that hold anything. */
+const filesBelow = (root: string) =>
+  Effect.promise(async () => {
+    const found = await readdir(root, { recursive: true, withFileTypes: true })
+    const files = found.filter((entry) => entry.isFile()).map((entry) => entry.parentPath.slice(root.length + 1))
+    return [...new Set(files.map((path) => path.split("/")[0]))].toSorted()
+  })
+
 const execute = (statements: string) => Effect.flatMap(Db, (db) => db.query((sql) => sql.unsafe(statements)))
 
 /** Two lost tasks (the second at its last attempt), one that is worked on, and a worker that went away. */
@@ -71,7 +80,7 @@ const withFarm = <A, E, R>(effect: (root: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const root = yield* storage
     const upkeep = Layer.mergeAll(
-      PostgresJobStore.layer,
+      PostgresVideoStore.layer.pipe(Layer.provideMerge(PostgresJobStore.layer)),
       PostgresJobUpkeep.layer,
       DiskMediaUpkeep.layer({ root }),
       Layer.succeed(References.MinimumLogLevel)("None")
@@ -118,6 +127,34 @@ describe("the cleanup", () => {
         ])
         const again = yield* cleanup(options)
         assert.deepInclude(again, { requeued: 0, failed: 0, offline: [], attempts: [], temporaries: [], forgotten: 0 })
+      })
+    )
+  )
+
+  it.live("removes the files of a deleted video that whoever deleted it left behind", () =>
+    withFarm((root) =>
+      Effect.gen(function* () {
+        yield* execute(`${farm};
+          insert into removed_video (id, slug, extension, publications, attempts)
+          values (77, 'gone', '.mp4', '{${lease(71)}}', '{${lease(72)}}'),
+                 (78, 'gone-long-ago', '.mp4', '{}', '{}');
+          update removed_video set files_gone = true, removed_at = now() - interval '100 days' where id = 78`)
+        const ours = [
+          ["uploads", "77.mp4"],
+          ["published", lease(71), "master.m3u8"],
+          ["attempts", lease(72), "part"]
+        ]
+        for (const path of [...ours, ["uploads", "1.mp4"]]) yield* oldFile(root, ...path)
+        const plan = yield* cleanup({ ...options, dryRun: true, fileHours: 100 })
+        assert.deepStrictEqual(plan.videos, [77])
+        assert.deepStrictEqual(yield* filesBelow(root), ["attempts", "published", "uploads"])
+        const report = yield* cleanup({ ...options, fileHours: 100 })
+        assert.deepStrictEqual(report.videos, [77])
+        assert.deepStrictEqual(yield* Effect.promise(() => readdir(join(root, "uploads"))), ["1.mp4"])
+        assert.deepStrictEqual(yield* filesBelow(root), ["uploads"])
+        assert.deepStrictEqual((yield* cleanup(options)).videos, [])
+        const remembered = yield* execute("select id from removed_video")
+        assert.deepStrictEqual([...remembered], [{ id: 77 }])
       })
     )
   )

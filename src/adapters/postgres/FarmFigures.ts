@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { FarmFigures, Figures } from "../../domain/ports/FarmFigures.ts"
 import { Db } from "./Db.ts"
-import { storeUnavailable } from "./Rows.ts"
+import { storeUnavailable, videoStatus } from "./Rows.ts"
 import { shownStatus } from "./WorkerRegistry.ts"
 
 export const layer = Layer.effect(
@@ -15,13 +15,7 @@ export const layer = Layer.effect(
         (sql) =>
           sql`
           with shown as (
-            select case when v.published is not null then 'ready'
-                        when j.state = 'active' and exists (select from task t where t.job_id = j.id and t.state = 'leased') then 'processing'
-                        when j.state = 'active' then 'pending'
-                        else 'failed'
-                   end as state
-              from video v
-              left join lateral (select id, state from job where video_id = v.id order by id desc limit 1) j on true
+            select ${sql.unsafe(videoStatus)} as state from video v
           )
           select (select count(*)::int from task where state = 'queued') as "queued",
                  (select count(*)::int from task where state = 'leased') as "active",

@@ -19,3 +19,18 @@ export const sourceColumns = `
     'bytes',     v.source_bytes,
     'sha256',    v.source_sha256
   )`
+
+/** `VideoStatus` of the video aliased `v`, by what is published and by its latest job. */
+export const videoStatus = `
+  case when v.published is not null then 'ready'
+       else coalesce(
+         (select case when l.state <> 'active' then 'failed'
+                      when exists (select from task t where t.job_id = l.id and t.state = 'leased') then 'processing'
+                      else 'pending'
+                 end
+            from job l
+           where l.video_id = v.id
+           order by l.id desc
+           limit 1),
+         'failed')
+  end`

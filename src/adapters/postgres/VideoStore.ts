@@ -1,19 +1,20 @@
 /** VideoStore on PostgreSQL. */
 import { Effect, Layer, Option, Schema } from "effect"
-import type { Sha256 } from "../../domain/ids.ts"
 import { type LeaseId, VideoId } from "../../domain/ids.ts"
 import { Published } from "../../domain/media/PlaylistPresentation.ts"
 import { JobStore } from "../../domain/ports/JobStore.ts"
-import { VideoStore } from "../../domain/ports/VideoStore.ts"
+import { type VideoFilter, VideoStore } from "../../domain/ports/VideoStore.ts"
 import * as Slug from "../../domain/videos/Slug.ts"
 import { Video } from "../../domain/videos/Video.ts"
-import { Db } from "./Db.ts"
-import { sourceColumns, storeUnavailable } from "./Rows.ts"
+import { Db, type Sql } from "./Db.ts"
+import { makeRemoval } from "./VideoRemoval.ts"
+import { sourceColumns, storeUnavailable, videoStatus } from "./Rows.ts"
 
 const videoColumns = `
   v.id,
   v.slug,
   v.title,
+  ${videoStatus}   as "status",
   ${sourceColumns} as "source",
   case when v.duration is null then null
        else jsonb_build_object('duration', v.duration, 'width', v.width, 'height', v.height)
@@ -21,6 +22,18 @@ const videoColumns = `
   v.published,
   v.published_at   as "publishedAt",
   v.created_at     as "createdAt"`
+
+const Count = Schema.Struct({ count: Schema.Int })
+
+/** No wildcard in what people look for. */
+const literally = (text: string) => `%${text.replace(/[\\%_]/g, "\\$&")}%`
+
+const matching = (sql: Sql, { sha256, status, text }: VideoFilter) =>
+  sql`
+    true
+    ${sha256 === undefined ? sql`` : sql`and v.source_sha256 = ${sha256}`}
+    ${text === undefined ? sql`` : sql`and (v.slug ilike ${literally(text)} or v.title ilike ${literally(text)})`}
+    ${status === undefined ? sql`` : sql`and ${sql.unsafe(videoStatus)} = ${status}`}`
 
 const make = Effect.gen(function* () {
   const db = yield* Db
@@ -63,26 +76,32 @@ const make = Effect.gen(function* () {
           const job = yield* jobs.enqueue({ video: id, priority: options.priority })
           yield* options.store(id)
           const video = yield* byId(id)
-          return { video: Option.getOrThrow(video), job }
+          return { video: Option.getOrThrow(video), job: Option.getOrThrow(job) }
         })
       )
       .pipe(Effect.withSpan("VideoStore.create"), storeUnavailable)
 
-  const list = Effect.fn("VideoStore.list")(function* (options: {
-    readonly sha256: Option.Option<Sha256>
-    readonly limit: number
-    readonly offset: number
-  }) {
+  const list = Effect.fn("VideoStore.list")(function* (
+    options: VideoFilter & { readonly limit: number; readonly offset: number }
+  ) {
     return yield* db.rows(
       Video,
       (sql) =>
         sql`
         select ${sql.unsafe(videoColumns)}
           from video v
-         ${Option.isSome(options.sha256) ? sql`where v.source_sha256 = ${options.sha256.value}` : sql``}
+         where ${matching(sql, options)}
          order by v.id desc
          limit ${options.limit} offset ${options.offset}`
     )
+  }, storeUnavailable)
+
+  const count = Effect.fn("VideoStore.count")(function* (filter: VideoFilter) {
+    const [row] = yield* db.rows(
+      Count,
+      (sql) => sql`select count(*)::int as count from video v where ${matching(sql, filter)}`
+    )
+    return row!.count
   }, storeUnavailable)
 
   const publication = Effect.fn("VideoStore.publication")(function* (video: VideoId, publication: LeaseId) {
@@ -101,7 +120,7 @@ const make = Effect.gen(function* () {
     return rows.length > 0
   }, storeUnavailable)
 
-  return VideoStore.of({ create, byId, bySlug, list, publication, isPublished })
+  return VideoStore.of({ create, byId, bySlug, list, count, publication, isPublished, ...(yield* makeRemoval) })
 })
 
 export const layer = Layer.effect(VideoStore, make)

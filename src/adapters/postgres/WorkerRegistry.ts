@@ -190,10 +190,14 @@ const make = Effect.gen(function* () {
           from attempt a
           join task t on t.id = a.task_id
          where a.worker_id = ${worker}
-           and t.state = 'cancelled'
-           and (a.ended_at is null or a.outcome = 'cancelled')
-           and coalesce(a.ended_at, a.claimed_at) > now() - interval '1 hour'
-         order by a.claimed_at desc
+           and a.outcome = 'cancelled'
+           and a.ended_at > now() - interval '1 hour'
+        union all
+        select r.job_id, r.lease_id
+          from removed_lease r
+          join removed_video v on v.id = r.video_id
+         where r.worker_id = ${worker}
+           and v.removed_at > now() - interval '1 hour'
          limit 50`
     )
   }, storeUnavailable)

@@ -42,6 +42,16 @@ const make = (root: string) => {
   return MediaUpkeep.of({
     idleAttempts: ({ hours }) => Effect.map(idleIn(attempts, hours), (names) => names.filter(isLease)),
     removeAttempt: (lease) => remove(join(attempts, lease)),
+    removeVideo: ({ attempts: leases, extension, id, publications }) =>
+      Effect.forEach(
+        [
+          join(root, "uploads", `${id}${extension}`),
+          ...publications.map((publication) => join(root, "published", publication)),
+          ...leases.map((lease) => join(attempts, lease))
+        ],
+        remove,
+        { discard: true }
+      ),
     idleTemporaries: ({ hours }) =>
       Effect.map(idleIn(temporary, hours), (names) => names.map((name) => join(temporary, name))),
     removeTemporary: remove,

@@ -74,7 +74,7 @@ export const routes = HttpRouter.use(
 
     const list = Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      const found = yield* videos.list({ sha256: Option.none(), limit: listed, offset: 0 })
+      const found = yield* videos.list({ limit: listed, offset: 0 })
       const recent = yield* jobs.jobs({ limit: listed, offset: 0 })
       const titles = new Map(found.map((video) => [video.id, video.title]))
       const latest = new Map(recent.toReversed().map((job) => [job.videoId, job]))

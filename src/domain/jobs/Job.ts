@@ -37,6 +37,7 @@ export const Job = Schema.Struct({
   videoId: VideoId,
   slug: Slug,
   status: JobStatus,
+  priority: Schema.Int,
   published: Schema.NullOr(LeaseId),
   createdAt: Schema.Date,
   endedAt: Schema.NullOr(Schema.Date),

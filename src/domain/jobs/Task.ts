@@ -24,6 +24,7 @@ export interface Lease {
 /** Times are milliseconds of the one clock that counts. */
 export interface Task {
   readonly state: TaskState
+  readonly priority: number
   readonly attempt: number
   readonly maxAttempts: number
   readonly runAt: number
@@ -36,6 +37,7 @@ const defaultMaxAttempts = 5
 
 export const queued = (runAt: number, maxAttempts = defaultMaxAttempts): Task => ({
   state: "queued",
+  priority: 0,
   attempt: 0,
   maxAttempts,
   runAt,
@@ -44,8 +46,8 @@ export const queued = (runAt: number, maxAttempts = defaultMaxAttempts): Task =>
   lastError: null
 })
 
-/** Why a transition was refused. `expired`: still nobody else's, but too late to renew. `ended`: the task is over. */
-export type Refusal = "not-claimable" | "not-holder" | "expired" | "ended"
+/** Why a transition was refused. `expired`: still nobody else's, but too late to renew. `ended`: the task is over. `not-ended`: it is not. */
+export type Refusal = "not-claimable" | "not-holder" | "expired" | "ended" | "not-ended"
 
 type Transition = Result.Result<Task, Refusal>
 
@@ -134,3 +136,13 @@ export const expire = (task: Task, now: number): Transition =>
 
 export const cancel = (task: Task): Transition =>
   isTerminal(task) ? Result.fail("ended") : Result.succeed({ ...task, state: "cancelled", lease: null })
+
+/** When an operator asks. What is done stays done; the rest begins anew, as if it had never been tried. */
+export const retry = (task: Task, now: number): Transition => {
+  if (task.state === "done") return Result.fail("ended")
+  if (!isTerminal(task)) return Result.fail("not-ended")
+  return Result.succeed({ ...task, state: "queued", attempt: 0, runAt: now, lastError: null })
+}
+
+export const prioritise = (task: Task, priority: number): Transition =>
+  isTerminal(task) ? Result.fail("ended") : Result.succeed({ ...task, priority })

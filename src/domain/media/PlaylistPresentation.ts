@@ -1,5 +1,6 @@
 /** A finished output whose media playlists were written by the worker: what is known of each of its renditions. */
 import { Schema } from "effect"
+import { mediaName } from "./HlsPlaylist.ts"
 import { Presentation } from "./Presentation.ts"
 import { RenditionName } from "./Rendition.ts"
 
@@ -27,6 +28,18 @@ export interface PlaylistPresentation extends Schema.Schema.Type<typeof Playlist
 /** What a publication shows, by whichever kind of worker. */
 export const Published = Schema.Union([Presentation, PlaylistPresentation])
 export type Published = typeof Published.Type
+
+/** The renditions by name, and where below the publication their playlists lie. */
+export const renditionsOf = (
+  published: Published
+): ReadonlyArray<{ readonly name: RenditionName; readonly playlist: string }> =>
+  "renditions" in published
+    ? published.renditions.map(({ name, playlist }) => ({ name, playlist }))
+    : [...published.video, ...published.audio].map(({ name }) => ({ name, playlist: `${name}/${mediaName}` }))
+
+/** MPEG-TS has HLS only. */
+export const hasManifest = (published: Published): boolean =>
+  !("renditions" in published) || published.renditions.some(({ codecs }) => codecs !== null)
 
 const lines = (parts: ReadonlyArray<string>) => `${parts.join("\n")}\n`
 

@@ -2,7 +2,8 @@
 import type { Effect } from "effect"
 import { Context, type Option, Schema } from "effect"
 import { JobId, LeaseId, TaskId, VideoId, type WorkerId } from "../ids.ts"
-import type { Job } from "../jobs/Job.ts"
+import type { Account, Attempt } from "../jobs/Attempt.ts"
+import type { Job, JobStatus } from "../jobs/Job.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import { TaskKind } from "../jobs/Task.ts"
 import type { Published } from "../media/PlaylistPresentation.ts"
@@ -92,11 +93,19 @@ export interface SweepReport {
   readonly extended: boolean
 }
 
+export interface JobFilter {
+  readonly status?: JobStatus | undefined
+  readonly video?: VideoId | undefined
+}
+
 export class JobStore extends Context.Service<
   JobStore,
   {
-    /** Creates a job of one whole task for a video. */
-    enqueue(options: { readonly video: VideoId; readonly priority: number }): Effect.Effect<JobId, StoreUnavailable>
+    /** Creates a job of one whole task for a video; none while another of its jobs is active. */
+    enqueue(options: {
+      readonly video: VideoId
+      readonly priority: number
+    }): Effect.Effect<Option.Option<JobId>, StoreUnavailable>
 
     /** Gives the first claimable task to the worker, in one statement, counting the attempt. */
     claim(options: {
@@ -139,6 +148,7 @@ export class JobStore extends Context.Service<
       options: {
         readonly facts: SourceFacts
         readonly languages: Languages
+        readonly account?: Account
         confirm(registered: ReadonlyArray<RegisteredFile>): Effect.Effect<ReadonlyArray<RegisteredFile>, E>
         publish(publication: LeaseId, outputs: ReadonlyArray<TaskOutput>): Effect.Effect<Published, E>
       }
@@ -148,7 +158,7 @@ export class JobStore extends Context.Service<
     fail(
       subject: Subject,
       holder: Holder,
-      options: { readonly error: string; readonly retry: boolean }
+      options: { readonly error: string; readonly retry: boolean; readonly account?: Account }
     ): Effect.Effect<FailOutcome, LeaseRefused | StoreUnavailable>
 
     /** Gives the task back unharmed: no attempt is used up. */
@@ -158,10 +168,18 @@ export class JobStore extends Context.Service<
     readonly sweep: Effect.Effect<SweepReport, StoreUnavailable>
 
     job(id: JobId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
-    jobs(options: {
-      readonly limit: number
-      readonly offset: number
-    }): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
+    /** Newest first. */
+    jobs(
+      options: JobFilter & {
+        readonly limit: number
+        readonly offset: number
+      }
+    ): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
+    countJobs(filter: JobFilter): Effect.Effect<number, StoreUnavailable>
+    /** The newest job of each of these videos that has one. */
+    latestJobs(videos: ReadonlyArray<VideoId>): Effect.Effect<ReadonlyMap<VideoId, Job>, StoreUnavailable>
     latestJob(video: VideoId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
+    /** Every try at every task of a job, oldest first. */
+    attempts(job: JobId): Effect.Effect<ReadonlyArray<Attempt>, StoreUnavailable>
   }
 >()("vlog/domain/ports/JobStore") {}

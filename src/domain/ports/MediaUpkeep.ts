@@ -2,6 +2,7 @@
 import type { Effect } from "effect"
 import { Context } from "effect"
 import type { LeaseId } from "../ids.ts"
+import type { RemovedVideo } from "../videos/Video.ts"
 import type { MediaStoreError } from "./MediaStore.ts"
 
 export class MediaUpkeep extends Context.Service<
@@ -10,6 +11,9 @@ export class MediaUpkeep extends Context.Service<
     /** Folders of attempts in which nothing has changed for so long. */
     idleAttempts(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<LeaseId>, MediaStoreError>
     removeAttempt(lease: LeaseId): Effect.Effect<void, MediaStoreError>
+
+    /** Removes the source of a deleted video, everything that attempts at it left, and what was published of it. */
+    removeVideo(video: RemovedVideo): Effect.Effect<void, MediaStoreError>
 
     /** Uploads that began and did not end, in which nothing has changed for so long; their paths. */
     idleTemporaries(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<string>, MediaStoreError>

@@ -3,6 +3,8 @@ import { Effect } from "effect"
 import { type Breach, JobUpkeep } from "../ports/JobUpkeep.ts"
 import { JobStore } from "../ports/JobStore.ts"
 import { MediaUpkeep } from "../ports/MediaUpkeep.ts"
+import { VideoStore } from "../ports/VideoStore.ts"
+import { removeFiles } from "./RemoveVideo.ts"
 
 export interface CleanupOptions {
   readonly dryRun: boolean
@@ -24,6 +26,8 @@ export interface CleanupReport {
   readonly expired: number
   readonly offline: ReadonlyArray<string>
   readonly attempts: ReadonlyArray<string>
+  /** Deleted videos that had files left. */
+  readonly videos: ReadonlyArray<number>
   readonly temporaries: ReadonlyArray<string>
   readonly forgotten: number
   readonly breaches: ReadonlyArray<Breach>
@@ -60,6 +64,18 @@ const removeAttempts = Effect.fnUntraced(function* (options: CleanupOptions) {
     yield* Effect.logInfo("files of an ended attempt", { lease, dryRun: options.dryRun })
   }
   return unreachable
+})
+
+/** Those of videos that were deleted while the disk, or whoever deleted them, failed. */
+const removeVideos = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const videos = yield* VideoStore
+  const left = yield* videos.withFilesLeft
+  for (const video of left) {
+    if (!options.dryRun) yield* removeFiles(video)
+    yield* Effect.logInfo("files of a deleted video", { video: video.id, dryRun: options.dryRun })
+  }
+  if (!options.dryRun) yield* videos.forgetRemoved({ days: options.historyDays })
+  return left.map(({ id }) => id)
 })
 
 const removeTemporaries = Effect.fnUntraced(function* (options: CleanupOptions) {
@@ -99,6 +115,7 @@ export const cleanup = Effect.fn("cleanup")(function* (options: CleanupOptions) 
   const tasks = yield* Effect.withSpan(releaseTasks(options.dryRun), "cleanup.tasks")
   const offline = yield* Effect.withSpan(markSilent(options), "cleanup.workers")
   const attempts = yield* Effect.withSpan(removeAttempts(options), "cleanup.attempts")
+  const videos = yield* Effect.withSpan(removeVideos(options), "cleanup.videos")
   const temporaries = yield* Effect.withSpan(removeTemporaries(options), "cleanup.temporaries")
   const forgotten = yield* Effect.withSpan(forget(options), "cleanup.history")
   const breaches = yield* Effect.withSpan(audit, "cleanup.audit")
@@ -107,6 +124,7 @@ export const cleanup = Effect.fn("cleanup")(function* (options: CleanupOptions) 
     ...tasks,
     offline,
     attempts,
+    videos,
     temporaries,
     forgotten,
     breaches

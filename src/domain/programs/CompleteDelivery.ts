@@ -1,5 +1,6 @@
 /** From the word of a worker of the older protocol that it is done to a published video. */
 import { Effect } from "effect"
+import type { Account } from "../jobs/Attempt.ts"
 import { type DeliveredQuality, judgeDelivery } from "../jobs/Delivery.ts"
 import { DeliveryStore } from "../ports/DeliveryStore.ts"
 import type { Holder, Subject } from "../ports/JobStore.ts"
@@ -11,7 +12,11 @@ import type { SourceFacts } from "../videos/Video.ts"
 export const completeDelivery = Effect.fn("completeDelivery")(function* (
   subject: Subject,
   holder: Holder,
-  report: { readonly facts: SourceFacts; readonly qualities: ReadonlyArray<DeliveredQuality> }
+  report: {
+    readonly facts: SourceFacts
+    readonly qualities: ReadonlyArray<DeliveredQuality>
+    readonly account: Account
+  }
 ) {
   const jobs = yield* JobStore
   const media = yield* MediaStore
@@ -19,6 +24,7 @@ export const completeDelivery = Effect.fn("completeDelivery")(function* (
   return yield* jobs.complete(subject, holder, {
     facts: report.facts,
     languages: {},
+    account: report.account,
     confirm: (registered) => Effect.succeed(registered),
     publish: Effect.fnUntraced(function* (publication) {
       const files = yield* deliveries.files(publication)

@@ -1,5 +1,6 @@
 /** From a worker's word that it is done to a published video. */
 import { Effect } from "effect"
+import type { Account } from "../jobs/Attempt.ts"
 import { assemble, confirmManifest } from "../jobs/Completion.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { Holder, Languages, Subject, TaskOutput } from "../ports/JobStore.ts"
@@ -21,6 +22,7 @@ export const completeTask = Effect.fn("completeTask")(function* (
     readonly facts: SourceFacts
     readonly languages: Languages
     readonly files: ReadonlyArray<FileDigest>
+    readonly account: Account
   }
 ) {
   const jobs = yield* JobStore
@@ -28,6 +30,7 @@ export const completeTask = Effect.fn("completeTask")(function* (
   return yield* jobs.complete(subject, holder, {
     facts: report.facts,
     languages: report.languages,
+    account: report.account,
     confirm: (registered) => Effect.fromResult(confirmManifest(report.files, registered)),
     publish: Effect.fnUntraced(function* (publication, outputs) {
       const presentation = yield* Effect.fromResult(

@@ -20,10 +20,24 @@ export const SourceFacts = Schema.Struct({
 })
 export interface SourceFacts extends Schema.Schema.Type<typeof SourceFacts> {}
 
+/** What can be done with it: `ready` is watched, also while a newer output is made. */
+export const VideoStatus = Schema.Literals(["pending", "processing", "ready", "failed"])
+export type VideoStatus = typeof VideoStatus.Type
+
+/** What is left of a deleted video: enough to find its files. */
+export const RemovedVideo = Schema.Struct({
+  id: VideoId,
+  extension: Schema.String,
+  publications: Schema.Array(LeaseId),
+  attempts: Schema.Array(LeaseId)
+})
+export interface RemovedVideo extends Schema.Schema.Type<typeof RemovedVideo> {}
+
 export const Video = Schema.Struct({
   id: VideoId,
   slug: Slug,
   title: Schema.String,
+  status: VideoStatus,
   source: SourceFile,
   facts: Schema.NullOr(SourceFacts),
   published: Schema.NullOr(LeaseId),

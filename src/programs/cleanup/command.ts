@@ -3,6 +3,7 @@ import { Effect, Layer, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Db } from "../../adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../../adapters/postgres/JobStore.ts"
+import * as PostgresVideoStore from "../../adapters/postgres/VideoStore.ts"
 import * as PostgresJobUpkeep from "../../adapters/postgres/JobUpkeep.ts"
 import * as DiskMediaUpkeep from "../../adapters/storage/MediaUpkeep.ts"
 import { cleanup, type CleanupReport } from "../../domain/programs/Cleanup.ts"
@@ -20,7 +21,7 @@ class AuditFailed extends Schema.TaggedError<AuditFailed>()("AuditFailed", { pro
 }
 
 const textOf = (report: CleanupReport): string => {
-  const { attempts, dryRun, expired, extended, failed, forgotten, offline, requeued, temporaries } = report
+  const { attempts, dryRun, expired, extended, failed, forgotten, offline, requeued, temporaries, videos } = report
   const done = (verb: string) => (dryRun ? `to be ${verb}` : verb)
   return [
     extended ? "leases: the API was away; each got its full time again" : undefined,
@@ -29,6 +30,7 @@ const textOf = (report: CleanupReport): string => {
       : `tasks: ${requeued} back in the queue, ${failed} failed for good`,
     `workers ${done("marked offline")}: ${offline.length === 0 ? "none" : offline.join(", ")}`,
     `folders of ended attempts ${done("removed")}: ${attempts.length}`,
+    `deleted videos with files left, which are ${done("removed")}: ${videos.length}`,
     `unfinished uploads ${done("removed")}: ${temporaries.length}`,
     `old attempts ${done("forgotten")}: ${forgotten}`
   ]
@@ -46,7 +48,8 @@ export const cleanupCommand = Command.make(
   },
   Effect.fnUntraced(function* ({ dryRun }) {
     const settings = yield* cleanupSettings
-    const stores = Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer).pipe(
+    const stores = PostgresVideoStore.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer)),
       Layer.provide(Db.layer({ url: settings.databaseUrl, applicationName: "vlog-cleanup", max: 2 }))
     )
     const report = yield* cleanup({ ...settings, dryRun }).pipe(

@@ -14,6 +14,7 @@ export const updateCleanup = Effect.fnUntraced(function* (report: CleanupReport)
     failed: report.failed,
     offline: report.offline.length,
     attempts: report.attempts.length,
+    videos: report.videos.length,
     temporaries: report.temporaries.length,
     history: report.forgotten
   }

@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs"
 import { stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { pipeline } from "node:stream/promises"
-import { VideoWithJob } from "../../adapters/worker-api/contract/Admin.ts"
+import { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
 import type { makeClient } from "../../adapters/worker-api/client/Client.ts"
 import { Sha256 } from "../../domain/ids.ts"
@@ -61,7 +61,7 @@ const send = Effect.fnUntraced(function* (farm: Farm, path: string, say: (line: 
 export const upload = Effect.fnUntraced(
   function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
     const sha256 = yield* digest(path)
-    const known = yield* farm.client.admin.videos({ query: { sha256, limit: 1 } })
+    const known = yield* farm.client.videos.list({ query: { sha256, limit: 1 } })
     const [found] = known.videos
     if (found !== undefined && found.job?.status !== "failed" && found.job?.status !== "cancelled")
       return found.video.slug

@@ -37,7 +37,9 @@ const commands: Readonly<Record<string, (task: Task.Task) => ReturnType<typeof T
   release: (task) => Task.release(task, { lease: current, now }),
   "release stale": (task) => Task.release(task, { lease: stale, now }),
   expire: (task) => Task.expire(task, now),
-  cancel: Task.cancel
+  cancel: Task.cancel,
+  retry: (task) => Task.retry(task, now),
+  prioritise: (task) => Task.prioritise(task, 7)
 }
 
 /** The state that follows, or the refusal, for every command in every state. */
@@ -145,6 +147,22 @@ const table: Readonly<Record<string, Readonly<Record<keyof typeof tasks, Task.Ta
     done: "ended",
     failed: "ended",
     cancelled: "ended"
+  },
+  retry: {
+    queued: "not-ended",
+    leased: "not-ended",
+    expired: "not-ended",
+    done: "ended",
+    failed: "queued",
+    cancelled: "queued"
+  },
+  prioritise: {
+    queued: "queued",
+    leased: "leased",
+    expired: "leased",
+    done: "ended",
+    failed: "ended",
+    cancelled: "ended"
   }
 }
 
@@ -208,6 +226,22 @@ describe("a task", () => {
     )
   })
 
+  it("begins anew when an operator asks, and a worker from before stays out", () => {
+    for (const ended of [{ ...failed, attempt: 3 }, cancelled]) {
+      const again = ok(Task.retry(ended, now + 5))
+      assert.deepInclude(again, { state: "queued", attempt: 0, runAt: now + 5, lease: null, lastError: null })
+      assert.deepStrictEqual(Task.complete(again, { lease: current }), Result.fail("not-holder"))
+      assert.deepStrictEqual(
+        Task.complete(claimed(again, now + 5, next), { lease: current }),
+        Result.fail("not-holder")
+      )
+    }
+  })
+
+  it("has the priority that it was given last, and goes on with what it was doing", () => {
+    assert.deepStrictEqual(ok(Task.prioritise(leased, 7)), { ...leased, priority: 7 })
+  })
+
   it("fails with its last attempt, however that ends", () => {
     const last = { ...leased, attempt: 3 }
     assert.strictEqual(ok(Task.fail(last, { lease: current, error: "no", retry: true, now })).state, "failed")
@@ -242,6 +276,7 @@ const command = Schema.Struct({
     "release",
     "expire",
     "cancel",
+    "retry",
     "wait"
   ]),
   who: int(0, 5),
@@ -320,10 +355,16 @@ const apply = (history: History, { kind, seconds, who }: typeof command.Type) =>
       // Rarely, or hardly a run would get far.
       if (seconds > 20 || !taken(Task.cancel(before))) break
       break
+    case "retry":
+      if (!taken(Task.retry(before, at))) break
+      assert.include(["failed", "cancelled"], before.state)
+      history.claims = 0
+      history.releases = 0
+      break
   }
 
   const { task } = history
-  if (Task.isTerminal(before)) assert.deepStrictEqual(task, before, "over is over")
+  if (Task.isTerminal(before) && kind !== "retry") assert.deepStrictEqual(task, before, "over is over")
   assert.strictEqual(task.lease !== null, task.state === "leased", "a lease while leased, and only then")
   assert.isAtMost(task.attempt, task.maxAttempts)
   assert.strictEqual(task.attempt, history.claims - history.releases, "each claim counts, but for those given back")
@@ -334,7 +375,7 @@ const apply = (history: History, { kind, seconds, who }: typeof command.Type) =>
 
 describe("any history of a task", () => {
   it.prop(
-    "has one winner, counted attempts, at most one lease and no way back from its end",
+    "has one winner, counted attempts, at most one lease, and no way back from its end but an operator's",
     [Arbitrary.array(Arbitrary.schema(command), { minLength: 1, maxLength: 60 }), int(1, 4)],
     ([commands, maxAttempts]) => {
       const history: History = {

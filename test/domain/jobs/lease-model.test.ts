@@ -18,7 +18,10 @@ const crimes: Readonly<Record<keyof typeof mutants, ReadonlyArray<string>>> = {
   "check, then act": [...stale, "a lease that had ended came back"],
   "a renewal revives": ["a lease that had ended came back"],
   "done is forgotten by a failure": ["a stale fail changed the task"],
-  "done is done, whoever asks": ["a worker was told that it completed, but is not published"]
+  "done is done, whoever asks": ["a worker was told that it completed, but is not published"],
+  "a cancellation takes away what is done": ["done did not stay done"],
+  "a retry makes done work again": ["done did not stay done"],
+  "a cancelled worker keeps its lease": ["a lease on a task that nobody works on"]
 }
 
 describe("a task's lease, whatever happens in whatever order", { timeout: 60_000 }, () => {
@@ -40,7 +43,9 @@ describe("a task's lease, whatever happens in whatever order", { timeout: 60_000
       "refuses renew: expired",
       "refuses fail: not-holder",
       "refuses fail: ended",
-      "takes release"
+      "takes release",
+      "the operator's cancel",
+      "the operator's retry"
     ]
     for (const happening of interesting) assert.isTrue(seen.has(happening), `the model never ${happening}`)
   })

@@ -1,7 +1,7 @@
 /**
  * One task, two workers, a network that loses, doubles, delays and reorders, processes that crash and come back under
- * the same name, leases that end at any moment, uploads whose bytes land long after they were let in. The transitions
- * are those of the domain; the file store is modelled.
+ * the same name, leases that end at any moment, uploads whose bytes land long after they were let in, an operator who
+ * cancels and who queues again. The transitions are those of the domain; the file store is modelled.
  */
 import { Result } from "effect"
 import * as Task from "../../../src/domain/jobs/Task.ts"
@@ -26,6 +26,8 @@ export interface Rules {
   readonly complete: (task: Task.Task, caller: Caller) => Answer
   readonly fail: (task: Task.Task, caller: Caller) => Answer
   readonly release: (task: Task.Task, caller: Caller) => Answer
+  readonly cancel: (task: Task.Task) => Answer
+  readonly retry: (task: Task.Task) => Answer
   /** Whether an upload may begin, and again whether its file becomes part of the attempt. */
   readonly mayUpload: (task: Task.Task, caller: Caller) => boolean
   /** Where an attempt's files lie, by number. */
@@ -47,6 +49,8 @@ export const domainRules: Rules = {
   complete: (task, caller) => Task.complete(task, { lease: leaseOf(caller) }),
   fail: (task, caller) => Task.fail(task, { lease: leaseOf(caller), error: "", retry: true, now }),
   release: (task, caller) => Task.release(task, { lease: leaseOf(caller), now }),
+  cancel: Task.cancel,
+  retry: (task) => Task.retry(task, now),
   mayUpload: (task, caller) => task.lease?.id === leaseOf(caller),
   folder: (caller) => caller.run,
   checkThenAct: false
@@ -88,6 +92,21 @@ export const mutants = {
   "done is done, whoever asks": {
     ...domainRules,
     complete: (task, caller) => (task.state === "done" ? Result.succeed(task) : domainRules.complete(task, caller))
+  },
+  "a cancellation takes away what is done": {
+    ...domainRules,
+    cancel: (task) => Result.succeed({ ...task, state: "cancelled", lease: null, doneBy: null })
+  },
+  "a retry makes done work again": {
+    ...domainRules,
+    retry: (task) =>
+      task.state === "done"
+        ? Result.succeed({ ...task, state: "queued", attempt: 0, doneBy: null })
+        : domainRules.retry(task)
+  },
+  "a cancelled worker keeps its lease": {
+    ...domainRules,
+    cancel: (task) => Result.map(domainRules.cancel(task), (cancelled) => ({ ...cancelled, lease: task.lease }))
   }
 } satisfies Readonly<Record<string, Rules>>
 
@@ -132,6 +151,8 @@ export interface World {
   readonly published: number
   /** Attempts that were told that they completed the task. */
   readonly told: number
+  /** What an operator may still do: cancel, and queue again. */
+  readonly wishes: ReadonlyArray<"cancel" | "retry">
 }
 
 const empty: Folders = [0, ...runs].map(() => [0, 0] as const)
@@ -146,7 +167,8 @@ export const start: World = {
   files: empty,
   registered: empty,
   published: 0,
-  told: 0
+  told: 0,
+  wishes: ["cancel", "retry"]
 }
 
 const taskKey = ({ attempt, doneBy, lease, state }: Task.Task) =>
@@ -155,9 +177,9 @@ const taskKey = ({ attempt, doneBy, lease, state }: Task.Task) =>
 const folderKey = (folders: Folders) => folders.reduce((sum, [first, second]) => (sum * 3 + first) * 3 + second, 0)
 
 export const key = (world: World): string => {
-  const { alive, completing, files, gaveUp, owners, pending, published, registered, told } = world
+  const { alive, completing, files, gaveUp, owners, pending, published, registered, told, wishes } = world
   const workers = `${owners.length}${owners.at(-1)}|${alive},${completing},${gaveUp},${pending}`
-  return `${taskKey(world.task)}|${workers}|${folderKey(files)},${folderKey(registered)},${published},${told}`
+  return `${taskKey(world.task)}|${workers}|${folderKey(files)},${folderKey(registered)},${published},${told},${wishes.length}${wishes[0]}`
 }
 
 /** Waiting times may be over at any moment, and texts make no difference. */
@@ -245,6 +267,16 @@ function* timeSteps(world: World): Generator<Step<World>> {
   }
 }
 
+/** Each wish once: what it does a second time it did the first. */
+function* operatorSteps(world: World, rules: Rules): Generator<Step<World>> {
+  for (const wish of world.wishes) {
+    const wishes = world.wishes.filter((other) => other !== wish)
+    const answer = rules[wish](world.task)
+    if (Result.isSuccess(answer))
+      yield { label: `the operator's ${wish}`, world: { ...world, wishes, task: settled(answer.success) } }
+  }
+}
+
 function* serverSteps(world: World, rules: Rules): Generator<Step<World>> {
   const { task } = world
   for (const message of messages) {
@@ -292,12 +324,14 @@ function* serverSteps(world: World, rules: Rules): Generator<Step<World>> {
 export function* next(world: World, rules: Rules): Generator<Step<World>> {
   yield* workerSteps(world, rules)
   yield* timeSteps(world)
+  yield* operatorSteps(world, rules)
   yield* serverSteps(world, rules)
 }
 
 /** What must hold in every state, and across every step. */
 export const violation = (world: World, before: World): string | null => {
   const { task } = world
+  if ((task.lease !== null) !== (task.state === "leased")) return "a lease on a task that nobody works on"
   if (task.attempt > task.maxAttempts) return "more attempts than allowed"
   if (before.task.state === "done" && task.state !== "done") return "done did not stay done"
   if (before.task.state === "done" && before.task.doneBy !== task.doneBy)

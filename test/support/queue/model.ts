@@ -140,13 +140,14 @@ const end = (model: Model, lease: LeaseId, outcome: string): Model => ({
 const stopSiblings = (model: Model, id: number): Model => {
   const { job, task } = model.tasks.find((one) => one.id === id)!
   if (task.state !== "failed") return model
-  return {
-    ...model,
-    tasks: model.tasks.map((one) => ({
-      ...one,
-      task: one.job === job ? Result.getOrElse(Task.cancel(one.task), () => one.task) : one.task
-    }))
+  let stopped = model
+  for (const one of model.tasks.filter((other) => other.job === job)) {
+    const cancelled = Task.cancel(one.task)
+    if (Result.isFailure(cancelled)) continue
+    const told = one.task.lease === null ? stopped : end(stopped, one.task.lease.id, "cancelled")
+    stopped = change(told, one.id, cancelled.success)
   }
+  return stopped
 }
 
 type Applied = readonly [Model, Answer]
@@ -257,18 +258,18 @@ const sweep = (model: Model): Applied => {
       { _tag: "Swept", requeued: 0, failed: 0, extended: true }
     ]
   }
-  let [swept, requeued, failed] = [ticked, 0, 0]
+  let swept: Model = ticked
   const lapsed = model.tasks.filter(({ task }) => task.lease !== null && task.lease.expiresAt <= model.now)
   for (const { id, task } of lapsed) {
     const lease = task.lease!
     const gone = Task.expire({ ...task, lease: { ...lease, expiresAt: 0 } }, inMillis(model))
     const after = inSeconds(Result.getOrThrow(gone))
-    if (after.state === "queued") requeued += 1
-    else failed += 1
     swept = change(end(swept, lease.id, "expired"), id, after)
   }
   for (const { id } of lapsed) swept = stopSiblings(swept, id)
-  return [swept, { _tag: "Swept", requeued, failed, extended: false }]
+  const states = lapsed.map(({ id }) => swept.tasks.find((one) => one.id === id)!.task.state)
+  const count = (state: Task.TaskState) => states.filter((each) => each === state).length
+  return [swept, { _tag: "Swept", requeued: count("queued"), failed: count("failed"), extended: false }]
 }
 
 const add = (model: Model, priority: number, delay: number, told: Answer): Applied => {

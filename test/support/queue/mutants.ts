@@ -27,10 +27,10 @@ export const rewritings: Readonly<Record<string, Rewriting>> = {
     from: "returning before.last_run > ",
     to: "returning true or before.last_run > "
   },
-  "no task is ever given up": { from: "case when e.retry and t.attempt < t.max_attempts", to: "case when true" },
+  "no task is ever given up": { from: "case when not (e.retry and t.attempt < t.max_attempts)", to: "case when false" },
   "a failed task leaves its siblings alone": {
-    from: "where t.job_id = jobs.id and t.state in",
-    to: "where false and t.state in"
+    from: "where t.state in ('queued', 'leased') and t.id not",
+    to: "where false and t.id not"
   },
   "no pause before the next try": { from: "5 * 2 ^ greatest", to: "0 * 2 ^ greatest" },
   "whoever asks is told that it completed": { from: "and a.lease_id = t.done_by", to: "and t.state = 'done'" },

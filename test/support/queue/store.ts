@@ -108,7 +108,7 @@ export class Queue extends Context.Service<
         on conflict do nothing`)
 
       const enqueue = Effect.fnUntraced(function* (video: number, priority: number) {
-        return yield* Effect.orDie(jobs.enqueue({ video: VideoId.make(video), priority }))
+        return Option.getOrThrow(yield* Effect.orDie(jobs.enqueue({ video: VideoId.make(video), priority })))
       })
 
       const tasksOf = (job: number) =>

@@ -18,13 +18,15 @@ export const makeClaiming = Effect.gen(function* () {
       (sql) =>
         sql`
         with created as (
-          insert into job (video_id, priority) values (${options.video}, ${options.priority}) returning id, priority
+          insert into job (video_id, priority) values (${options.video}, ${options.priority})
+          on conflict (video_id) where state = 'active' do nothing
+          returning id, priority
         ), whole as (
           insert into task (job_id, kind, priority) select id, 'whole', priority from created
         )
         select id from created`
     )
-    return row!.id
+    return Option.map(Option.fromUndefinedOr(row), ({ id }) => id)
   }, storeUnavailable)
 
   const claim = Effect.fn("JobStore.claim")(function* (options: {

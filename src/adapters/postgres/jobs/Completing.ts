@@ -1,5 +1,6 @@
 /** How a task is done, and with the last of a job its publication. */
 import { Effect, Schema } from "effect"
+import { nothingTold } from "../../../domain/jobs/Attempt.ts"
 import type { JobId } from "../../../domain/ids.ts"
 import { LeaseId } from "../../../domain/ids.ts"
 import type { Published } from "../../../domain/media/PlaylistPresentation.ts"
@@ -80,6 +81,7 @@ export const makeCompleting = Effect.gen(function* () {
     db
       .transaction(
         Effect.gen(function* () {
+          const account = options.account ?? nothingTold
           const [ended] = yield* db.rows(
             Held,
             (sql) =>
@@ -98,7 +100,11 @@ export const makeCompleting = Effect.gen(function* () {
                and ${about(sql, subject)}
             returning t.id, t.job_id, t.done_by
           ), history as (
-            update attempt a set ended_at = clock_timestamp(), outcome = 'done' from done where a.lease_id = done.done_by
+            update attempt a
+               set ended_at = clock_timestamp(), outcome = 'done', stderr = ${account.stderr},
+                   notes = ${sql.json([...account.notes])}
+              from done
+             where a.lease_id = done.done_by
           )
           select done.id as "taskId", done.job_id as "jobId", j.video_id as "videoId", done.done_by as "leaseId"
             from done

@@ -1,8 +1,10 @@
 /** What people are shown of jobs. */
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import type { JobId, VideoId } from "../../../domain/ids.ts"
+import { Attempt } from "../../../domain/jobs/Attempt.ts"
 import { Job } from "../../../domain/jobs/Job.ts"
-import { Db } from "../Db.ts"
+import type { JobFilter } from "../../../domain/ports/JobStore.ts"
+import { Db, type Sql } from "../Db.ts"
 import { storeUnavailable } from "../Rows.ts"
 
 const jobColumns = `
@@ -13,6 +15,7 @@ const jobColumns = `
        when exists (select from task t where t.job_id = j.id and t.state in ('leased', 'done')) then 'running'
        else 'queued'
   end          as "status",
+  j.priority,
   j.published,
   j.created_at as "createdAt",
   j.ended_at   as "endedAt",
@@ -31,6 +34,20 @@ const jobColumns = `
      left join worker w on w.id = t.worker_id
     where t.job_id = j.id) as "tasks"`
 
+const Count = Schema.Struct({ count: Schema.Int })
+
+const jobStatus = (sql: Sql, status: Job["status"]) => {
+  if (status !== "queued" && status !== "running") return sql`j.state = ${status}`
+  const begun = sql`exists (select from task t where t.job_id = j.id and t.state in ('leased', 'done'))`
+  return status === "running" ? sql`j.state = 'active' and ${begun}` : sql`j.state = 'active' and not ${begun}`
+}
+
+const matching = (sql: Sql, { status, video }: JobFilter) =>
+  sql`
+    true
+    ${video === undefined ? sql`` : sql`and j.video_id = ${video}`}
+    ${status === undefined ? sql`` : sql`and ${jobStatus(sql, status)}`}`
+
 export const makeQueries = Effect.gen(function* () {
   const db = yield* Db
 
@@ -42,7 +59,9 @@ export const makeQueries = Effect.gen(function* () {
     return Option.fromNullishOr(rows[0])
   }, storeUnavailable)
 
-  const jobs = Effect.fn("JobStore.jobs")(function* (options: { readonly limit: number; readonly offset: number }) {
+  const jobs = Effect.fn("JobStore.jobs")(function* (
+    options: JobFilter & { readonly limit: number; readonly offset: number }
+  ) {
     return yield* db.rows(
       Job,
       (sql) =>
@@ -50,25 +69,59 @@ export const makeQueries = Effect.gen(function* () {
         select ${sql.unsafe(jobColumns)}
           from job j
           join video v on v.id = j.video_id
+         where ${matching(sql, options)}
          order by j.id desc
          limit ${options.limit} offset ${options.offset}`
     )
   }, storeUnavailable)
 
-  const latestJob = Effect.fn("JobStore.latestJob")(function* (video: VideoId) {
+  const countJobs = Effect.fn("JobStore.countJobs")(function* (filter: JobFilter) {
+    const [row] = yield* db.rows(
+      Count,
+      (sql) => sql`select count(*)::int as count from job j where ${matching(sql, filter)}`
+    )
+    return row!.count
+  }, storeUnavailable)
+
+  const latestJobs = Effect.fn("JobStore.latestJobs")(function* (videos: ReadonlyArray<VideoId>) {
     const rows = yield* db.rows(
       Job,
       (sql) =>
         sql`
         select ${sql.unsafe(jobColumns)}
-          from job j
-          join video v on v.id = j.video_id
-         where j.video_id = ${video}
-         order by j.id desc
-         limit 1`
+          from unnest(${[...videos]}::int[]) as wanted (id)
+          join video v on v.id = wanted.id
+          join lateral (select * from job where video_id = v.id order by id desc limit 1) j on true`
     )
-    return Option.fromNullishOr(rows[0])
+    return new Map(rows.map((row) => [row.videoId, row]))
   }, storeUnavailable)
 
-  return { job, jobs, latestJob }
+  const latestJob = (video: VideoId) =>
+    Effect.map(latestJobs([video]), (found) => Option.fromUndefinedOr(found.get(video)))
+
+  const attempts = Effect.fn("JobStore.attempts")(function* (id: JobId) {
+    return yield* db.rows(
+      Attempt,
+      (sql) =>
+        sql`
+        select a.lease_id   as "leaseId",
+               a.task_id    as "taskId",
+               a.attempt,
+               a.worker_id  as "worker",
+               w.name       as "workerName",
+               a.claimed_at as "claimedAt",
+               a.ended_at   as "endedAt",
+               a.outcome,
+               a.error,
+               a.stderr,
+               a.notes
+          from attempt a
+          join task t on t.id = a.task_id
+          left join worker w on w.id = a.worker_id
+         where t.job_id = ${id}
+         order by a.claimed_at, a.lease_id`
+    )
+  }, storeUnavailable)
+
+  return { job, jobs, countJobs, latestJobs, latestJob, attempts }
 })

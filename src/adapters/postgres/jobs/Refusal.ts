@@ -14,8 +14,22 @@ const Situation = Schema.Struct({
   known: Schema.Boolean
 })
 
-export const makeRefusal = Effect.map(Db, (db) =>
-  Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
+export const makeRefusal = Effect.map(Db, (db) => {
+  /** Whether the task went away with its video while the holder had it. */
+  const wasRemoved = Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
+    const rows = yield* db.query(
+      (sql) =>
+        sql`
+        select from removed_lease
+         where worker_id = ${holder.worker}
+           and (${holder.lease}::uuid is null or lease_id = ${holder.lease}::uuid)
+           and ${"job" in subject ? sql`job_id = ${subject.job}` : sql`video_id = ${subject.video}`}
+         limit 1`
+    )
+    return rows.length > 0
+  })
+
+  return Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
     const tasks = yield* db.rows(
       Situation,
       (sql) =>
@@ -34,11 +48,13 @@ export const makeRefusal = Effect.map(Db, (db) =>
          where ${about(sql, subject)}`
     )
     const mine = tasks.find((task) => task.current)
-    if (tasks.length === 0) return new LeaseRefused({ reason: "not-found" })
+    if (tasks.length === 0) {
+      return new LeaseRefused({ reason: (yield* wasRemoved(subject, holder)) ? "cancelled" : "not-found" })
+    }
     if (!tasks.some((task) => task.known)) return new LeaseRefused({ reason: "never-held" })
     if (mine !== undefined) return new LeaseRefused({ reason: mine.live ? "superseded" : "expired" })
     if (tasks.some((task) => task.done)) return new LeaseRefused({ reason: "ended" })
     if (tasks.some((task) => task.state === "cancelled")) return new LeaseRefused({ reason: "cancelled" })
     return new LeaseRefused({ reason: "superseded" })
   })
-)
+})

@@ -40,7 +40,7 @@ export const makeSweeping = Effect.gen(function* () {
       with ${endAttempts(
         sql,
         sql`
-          select t.id, t.lease_id, 'expired' as outcome, ${lostWorker}::text as error, true as retry
+          select t.id, t.lease_id, 'expired' as outcome, ${lostWorker}::text as error, true as retry, null::text as stderr, '[]'::jsonb as notes
             from task t
            where t.state = 'leased'
              and t.lease_expires_at <= clock_timestamp()

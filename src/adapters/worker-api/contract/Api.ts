@@ -2,10 +2,12 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AdminGroup } from "./Admin.ts"
+import { JobGroup } from "./Jobs.ts"
 import { ReencodeGroup } from "./Reencode.ts"
 import { UploadGroup } from "./Uploads.ts"
 import { Unavailable } from "./Errors.ts"
 import { Validation } from "./Validation.ts"
+import { VideoGroup } from "./Videos.ts"
 import { WorkerGroup } from "./Worker.ts"
 
 const Health = Schema.Struct({
@@ -32,6 +34,8 @@ export class Api extends HttpApi.make("vlog")
   .add(UploadGroup)
   .add(ReencodeGroup)
   .add(AdminGroup)
+  .add(VideoGroup)
+  .add(JobGroup)
   .add(SystemGroup)
   .middleware(Validation)
   // A client is told everything that is wrong with its request at once, and in terms of what it sent.

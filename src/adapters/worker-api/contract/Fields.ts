@@ -115,3 +115,16 @@ export const strict = <S extends Schema.Decoder<unknown>>(schema: S) => {
 /** A rule of its own, told in the words of the protocol. */
 export const rule = <A>(text: string, holds: (value: A) => boolean) =>
   Schema.makeFilter<A>((value) => holds(value) || `Value error, ${text}`, { [wireType]: "value_error" })
+
+/** What a list is asked for, and what it says of itself. */
+export const paging = {
+  limit: Schema.optionalKey(integerBetween(1, 200)),
+  offset: Schema.optionalKey(integerBetween(0, 2 ** 31 - 1))
+}
+
+export const pageFields = {
+  /** How many there are in all, with the same filters. */
+  total: Schema.Int,
+  limit: Schema.Int,
+  offset: Schema.Int
+}

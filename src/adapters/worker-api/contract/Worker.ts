@@ -122,6 +122,9 @@ const Quality = Schema.Struct({
   bitrate: Integer
 })
 
+/** Ours: what people may like to know of an attempt, such as its encoder, and devices that failed before. */
+const notes = optionalNull(Schema.Array(Text(2000)))
+
 export const Completion = Schema.Struct({
   qualities: Schema.Array(Quality),
   duration: optionalNull(Decimal),
@@ -141,7 +144,8 @@ export const Completion = Schema.Struct({
   ),
   /** Ours: the exact files to publish. Without it everything that the attempt uploaded is meant. */
   files: Schema.optionalKey(Schema.Array(FileDigest)),
-  languages: Schema.optionalKey(Schema.Record(Schema.String, LanguageTag))
+  languages: Schema.optionalKey(Schema.Record(Schema.String, LanguageTag)),
+  notes
 })
 
 export const VerifyAnswer = Schema.Struct({
@@ -193,7 +197,10 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       headers: lease,
       payload: Schema.Struct({
         error_message: Text(500),
-        retry: withDefault(Truth, true)
+        retry: withDefault(Truth, true),
+        /** Ours: the end of what ffmpeg wrote. */
+        stderr_tail: optionalNull(Text(65_536)),
+        notes
       }),
       success: Schema.Struct({ status: Schema.Literal("ok"), will_retry: Schema.Boolean, attempt_number: Schema.Int }),
       error: [Forbidden, NotFound, Conflict, Unavailable]

@@ -1,5 +1,6 @@
 /** The domain's refusals in the words of the protocol. */
 import { Effect } from "effect"
+import type { JobRefused } from "../../../domain/ports/JobControl.ts"
 import type { LeaseRefused } from "../../../domain/ports/JobStore.ts"
 import type { MediaStoreError } from "../../../domain/ports/MediaStore.ts"
 import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
@@ -36,6 +37,11 @@ export const leaseRefused =
       about === "job" || named ? new NotFound({ detail: "Job not found" }) : new Forbidden({ detail: foreign })
     )
   }
+
+export const jobRefused = (error: JobRefused): Effect.Effect<never, Conflict | NotFound> =>
+  error.reason === "not-found"
+    ? Effect.fail(new NotFound({ detail: "Job not found" }))
+    : Effect.fail(new Conflict({ detail: error.message }))
 
 export const bodyRefused = (error: BodyRefused): Effect.Effect<never, BadRequest | BodyTimeout> => {
   switch (error.reason) {

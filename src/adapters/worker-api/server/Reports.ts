@@ -1,6 +1,7 @@
 /** What workers report, in the words of the domain. */
 import { Effect } from "effect"
 import type { LeaseId } from "../../../domain/ids.ts"
+import { type Account, bounded } from "../../../domain/jobs/Attempt.ts"
 import type { Progress } from "../../../domain/jobs/Progress.ts"
 import type { Holder } from "../../../domain/ports/JobStore.ts"
 import type { SourceFacts } from "../../../domain/videos/Video.ts"
@@ -11,6 +12,11 @@ export const holderOf = Effect.fnUntraced(function* (headers: { readonly [leaseH
   const worker = yield* CallingWorker
   return { worker: worker.id, lease: headers[leaseHeader] ?? null } satisfies Holder
 })
+
+export const accountOf = (report: {
+  readonly stderr_tail?: string | null
+  readonly notes?: ReadonlyArray<string> | null
+}): Account => bounded({ stderr: report.stderr_tail ?? null, notes: report.notes ?? [] })
 
 export const factsOf = (report: {
   readonly duration?: number | null

@@ -10,14 +10,16 @@ import { uploadRoutes } from "./UploadRoutes.ts"
 import { envelope } from "./Envelope.ts"
 import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
+import { jobRoutes } from "./JobRoutes.ts"
 import { systemRoutes } from "./SystemRoutes.ts"
+import { videoRoutes } from "./VideoRoutes.ts"
 import { workerRoutes } from "./WorkerRoutes.ts"
 
 /** Far more than any list of files of a long film in a `complete`; bodies that are streamed have limits of their own. */
 const maxJsonBytes = ByteSize.mebibytes(32)
 
 const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([workerRoutes, uploadRoutes, reencodeRoutes, adminRoutes, systemRoutes]),
+  Layer.provide([workerRoutes, uploadRoutes, reencodeRoutes, adminRoutes, videoRoutes, jobRoutes, systemRoutes]),
   Layer.provide([workerAuth, adminAuth, validation])
 )
 

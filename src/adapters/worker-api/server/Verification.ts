@@ -2,22 +2,14 @@
 import { Effect, Option } from "effect"
 import type { JobId, WorkerId } from "../../../domain/ids.ts"
 import { manifestName } from "../../../domain/media/DashManifest.ts"
-import { masterName, mediaName } from "../../../domain/media/HlsPlaylist.ts"
-import type { Published } from "../../../domain/media/PlaylistPresentation.ts"
+import { masterName } from "../../../domain/media/HlsPlaylist.ts"
+import { hasManifest, renditionsOf } from "../../../domain/media/PlaylistPresentation.ts"
 import type { JobStore } from "../../../domain/ports/JobStore.ts"
 import type { MediaStore } from "../../../domain/ports/MediaStore.ts"
 import type { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { Forbidden, NotFound } from "../contract/Errors.ts"
 import type { VerifyAnswer } from "../contract/Worker.ts"
 import { unavailable } from "./Refusals.ts"
-
-const renditionsOf = (published: Published) =>
-  "renditions" in published
-    ? published.renditions.map(({ name, playlist }) => ({ name, playlist }))
-    : [...published.video, ...published.audio].map(({ name }) => ({ name, playlist: `${name}/${mediaName}` }))
-
-const hasManifest = (published: Published) =>
-  !("renditions" in published) || published.renditions.some(({ codecs }) => codecs !== null)
 
 const videoStates = { queued: "pending", running: "processing", done: "ready", failed: "failed", cancelled: "failed" }
 

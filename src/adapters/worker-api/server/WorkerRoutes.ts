@@ -4,6 +4,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { JobId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { Sha256 } from "../../../domain/ids.ts"
+import { printable } from "../../../domain/jobs/Attempt.ts"
 import { DeliveredPath } from "../../../domain/media/Delivered.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { initName, posterName, segmentIndex } from "../../../domain/media/Segment.ts"
@@ -30,12 +31,12 @@ import type { Completion } from "../contract/Worker.ts"
 import { claimAnswer, noJob } from "./Claims.ts"
 import { bytesWritten, countCompletedBy, countHeartbeat, countJob } from "./Metrics.ts"
 import { bodyRefused, diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
-import { factsOf, holderOf, progressOf } from "./Reports.ts"
+import { accountOf, factsOf, holderOf, progressOf } from "./Reports.ts"
 import { ApiSettings } from "./Settings.ts"
 import { verify } from "./Verification.ts"
 
 /** What this server adds to the protocol; a worker uses an addition only when it is named here. */
-const features = ["lease", "task", "release", "files", "wait", "cancelled"] as const
+const features = ["lease", "task", "release", "files", "wait", "cancelled", "account"] as const
 
 const isRenditionName = Schema.is(RenditionName)
 const decodeDelivered = Schema.decodeUnknownOption(DeliveredPath)
@@ -77,11 +78,16 @@ export const workerRoutes = HttpApiBuilder.group(
         return yield* completeTask({ job }, holder, {
           facts,
           files: completion.files,
+          account: accountOf(completion),
           languages: completion.languages ?? {}
         })
       }
       if (holder.lease !== null) return yield* incomplete(job, "files are")
-      return yield* completeDelivery({ job }, holder, { facts, qualities: completion.qualities })
+      return yield* completeDelivery({ job }, holder, {
+        facts,
+        qualities: completion.qualities,
+        account: accountOf(completion)
+      })
     })
 
     const store = Effect.fnUntraced(function* (
@@ -207,8 +213,9 @@ export const workerRoutes = HttpApiBuilder.group(
           const holder = yield* holderOf(headers)
           const { attempt, willRetry } = yield* jobs
             .fail({ job: params.job_id }, holder, {
-              error: payload.error_message,
-              retry: payload.retry
+              error: printable(payload.error_message),
+              retry: payload.retry,
+              account: accountOf(payload)
             })
             .pipe(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })

@@ -9,11 +9,13 @@ import * as SegmentInspector from "../../../../src/adapters/mp4/Inspector.ts"
 import type { Db } from "../../../../src/adapters/postgres/Db.ts"
 import * as DeliveryStore from "../../../../src/adapters/postgres/DeliveryStore.ts"
 import * as FarmFigures from "../../../../src/adapters/postgres/FarmFigures.ts"
+import * as JobControl from "../../../../src/adapters/postgres/JobControl.ts"
 import * as JobSignal from "../../../../src/adapters/postgres/JobSignal.ts"
 import * as JobStore from "../../../../src/adapters/postgres/JobStore.ts"
 import * as VideoStore from "../../../../src/adapters/postgres/VideoStore.ts"
 import * as WorkerRegistry from "../../../../src/adapters/postgres/WorkerRegistry.ts"
 import * as MediaStore from "../../../../src/adapters/storage/MediaStore.ts"
+import * as MediaUpkeep from "../../../../src/adapters/storage/MediaUpkeep.ts"
 import * as Pages from "../../../../src/adapters/web/Routes.ts"
 import { defaultLimits, type Limits, RateLimits } from "../../../../src/adapters/worker-api/server/RateLimits.ts"
 import * as Server from "../../../../src/adapters/worker-api/server/Server.ts"
@@ -40,7 +42,7 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
     TestServer,
     Effect.gen(function* () {
       const root = yield* temporaryFolder
-      const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer).pipe(
+      const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer, JobControl.layer).pipe(
         Layer.provideMerge(Layer.mergeAll(JobStore.layer, WorkerRegistry.layer, JobSignal.layer, FarmFigures.layer))
       )
       const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
@@ -52,6 +54,7 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
           Layer.provide([
             stores,
             MediaStore.layer({ root }),
+            MediaUpkeep.layer({ root }),
             SegmentInspector.layer,
             TarGzip.layer,
             RateLimits.layer({ ...defaultLimits, ...limits }),
