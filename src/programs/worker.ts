@@ -2,6 +2,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Deferred, Effect, Layer } from "effect"
 import pkg from "../../package.json" with { type: "json" }
+import { readAllowance } from "../adapters/cgroup/Limits.ts"
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import * as FfmpegTranscoder from "../adapters/ffmpeg/Transcoder.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
@@ -44,6 +45,7 @@ launch(
       HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici)),
       ops
     ).pipe(Layer.provideMerge(machine))
-    return yield* work({ ...settings, hurry }).pipe(Effect.scoped, Effect.provide(layers))
+    const allowance = yield* readAllowance()
+    return yield* work({ ...settings, allowance, hurry }).pipe(Effect.scoped, Effect.provide(layers))
   }).pipe(Effect.scoped)
 )

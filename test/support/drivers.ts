@@ -41,6 +41,7 @@ const ffmpegScript = ({ answers = [], encoders }: FakeMachine) => `#!/bin/sh
 args=" $* "
 case "$args" in
   *" -version "*) echo 'ffmpeg version 7.1.5-0+deb13u1 Copyright (c) 2000-2026 the FFmpeg developers'; exit 0;;
+  *" -decoders "*) printf '%s\\n' ' V....D h264                 H.264' ' V....D libdav1d             AV1'; exit 0;;
   *" -encoders "*) printf '%s\\n' ${quoted(encoderList(encoders))}; exit 0;;
 esac
 printf '%s\\n' "$args" >> "$(dirname "$0")/calls"

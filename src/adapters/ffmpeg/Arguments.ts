@@ -151,7 +151,8 @@ const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: numbe
   ...backendOf(plan.encoder).encodeOptions({
     encoder: plan.encoder,
     maxBitrate: rendition.maxBitrate,
-    grid: plan.grid
+    grid: plan.grid,
+    threads: plan.threads
   })
 ]
 
@@ -180,6 +181,10 @@ const deviceOptions = (plan: TranscodePlan): ReadonlyArray<string> => {
   return [...hardware.open(plan.encoder.device), ...(decodesOnDevice(plan)?.decode ?? [])]
 }
 
+/** Of the filters, and of the decoder: both take all processors otherwise, whatever this container has the time of. */
+const threadOptions = ({ threads }: TranscodePlan): ReadonlyArray<string> =>
+  threads === null ? [] : ["-filter_complex_threads", String(threads), "-threads", String(threads)]
+
 /** Added to the environment of an ffmpeg that uses an encoder. */
 export const environmentFor = (encoder: Encoder): Readonly<Record<string, string>> =>
   backendOf(encoder).hardware?.environment ?? {}
@@ -197,6 +202,7 @@ export const transcodeArguments = (
   "-stats_period",
   "0.5",
   ...deviceOptions(plan),
+  ...threadOptions(plan),
   ...inputOptions(paths.source),
   "-filter_complex",
   [...videoGraph(plan), ...audioGraph(plan)].join(";"),
@@ -262,6 +268,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
       scalingOnly: true
     },
     encoder,
+    threads: null,
     video: [rung("360p", 640, 360), rung("256p", 456, 256)],
     audio: []
   }

@@ -2,7 +2,7 @@
 import { Effect, Result } from "effect"
 import type { Encoder } from "../../domain/media/Encoder.ts"
 import { TranscodeFailed } from "../../domain/ports/Transcoder.ts"
-import type { Capabilities, RefusedEncoder } from "../../domain/workers/Capabilities.ts"
+import type { Capabilities, Device, RefusedEncoder } from "../../domain/workers/Capabilities.ts"
 import { Subprocess } from "../process/Subprocess.ts"
 import { environmentFor, trialArguments } from "./Arguments.ts"
 import type { BackendModule, Candidate } from "./backends/Backend.ts"
@@ -13,9 +13,17 @@ import { look, type Machine } from "./Machine.ts"
 /** `ffmpeg version 5.1.9-0+deb12u1 Copyright ...` */
 const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(output)?.[1] ?? "unknown"
 
-/** Names in the list of `ffmpeg -encoders`: six flags, then the name. */
-const listedEncoders = (output: string): ReadonlySet<string> =>
+/** Names in the lists of `ffmpeg -encoders` and `-decoders`: six flags, then the name. */
+const listed = (output: string): ReadonlySet<string> =>
   new Set([...output.matchAll(/^ [VAS][A-Z.]{5} (\S+)/gm)].map((match) => match[1]!))
+
+/** What cameras, telephones, editors and older archives make; an AV1 decoder has one of three names. */
+const usualDecoders = [
+  ..."h264 hevc av1 libdav1d libaom-av1 vp9 vp8 mpeg4 mpeg2video mpeg1video mjpeg prores dnxhd vc1 wmv3 theora dvvideo".split(
+    " "
+  ),
+  ..."aac mp3 mp3float ac3 eac3 opus vorbis flac alac pcm_s16le".split(" ")
+]
 
 const unusable = (problem: string) => new TranscodeFailed({ reason: "device", problem, details: "" })
 
@@ -69,7 +77,7 @@ const tryModes = Effect.fnUntraced(function* (module: BackendModule, encoder: En
   return together(found)
 })
 
-const tryCandidate = (module: BackendModule, listed: ReadonlySet<string>, candidate: Candidate) =>
+const tryCandidate = (module: BackendModule, known: ReadonlySet<string>, candidate: Candidate) =>
   Effect.map(
     Effect.forEach(module.encoders, ({ codec, name }) => {
       const { device, problem, vendor } = candidate
@@ -80,26 +88,31 @@ const tryCandidate = (module: BackendModule, listed: ReadonlySet<string>, candid
         device,
         ...(vendor === undefined ? {} : { vendor })
       }
-      if (!listed.has(name)) return Effect.succeed(refusal(encoder, "this ffmpeg was built without it"))
+      if (!known.has(name)) return Effect.succeed(refusal(encoder, "this ffmpeg was built without it"))
       return problem === undefined ? tryModes(module, encoder) : Effect.succeed(refusal(encoder, problem))
     }),
     together
   )
 
 /** One trial after the other on a backend: many at once would run into the number of sessions that a driver allows. */
-const tryBackend = (module: BackendModule, listed: ReadonlySet<string>, machine: Machine) => {
+const tryBackend = (module: BackendModule, known: ReadonlySet<string>, machine: Machine) => {
   const candidates = module.candidates(machine)
   if (typeof candidates !== "string") {
     return Effect.map(
-      Effect.forEach(candidates, (candidate) => tryCandidate(module, listed, candidate)),
+      Effect.forEach(candidates, (candidate) => tryCandidate(module, known, candidate)),
       together
     )
   }
-  const absent = module.encoders.filter(({ name }) => listed.has(name))
+  const absent = module.encoders.filter(({ name }) => known.has(name))
   return Effect.succeed(
     together(absent.map((encoder) => refusal({ ...encoder, backend: module.backend, device: null }, candidates)))
   )
 }
+
+const devicesOf = ({ gpus, renderNodes }: Machine): ReadonlyArray<Device> => [
+  ...gpus.map(({ driver, index, name }) => ({ device: String(index), vendor: "nvidia" as const, name, driver })),
+  ...renderNodes
+]
 
 /** `root` is the folder that holds `dev` and `sys`. */
 export const detect = Effect.fn("Detection.detect")(function* (
@@ -113,12 +126,19 @@ export const detect = Effect.fn("Detection.detect")(function* (
         unusable(error._tag === "SpawnFailed" ? `${error.message}. Install ffmpeg` : error.message)
       )
     )
-  const [version, encoders, machine] = yield* Effect.all([ask("-version"), ask("-encoders"), look(root)], {
-    concurrency: 3
-  })
-  const listed = listedEncoders(encoders)
-  const tried = yield* Effect.forEach(backends, (module) => tryBackend(module, listed, machine), {
+  const [version, encoders, decoders, machine] = yield* Effect.all(
+    [ask("-version"), ask("-encoders"), ask("-decoders"), look(root)],
+    { concurrency: 4 }
+  )
+  const known = listed(encoders)
+  const decodes = listed(decoders)
+  const tried = yield* Effect.forEach(backends, (module) => tryBackend(module, known, machine), {
     concurrency: backends.length
   })
-  return { ffmpegVersion: versionOf(version), ...together(tried) }
+  return {
+    ffmpegVersion: versionOf(version),
+    devices: devicesOf(machine),
+    decoders: usualDecoders.filter((name) => decodes.has(name)),
+    ...together(tried)
+  }
 })

@@ -78,7 +78,6 @@ type Events = Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
 const make = (options: TranscoderOptions) =>
   Effect.gen(function* () {
     const subprocess = yield* Subprocess
-    const capabilities = yield* detect(options.root ?? "/")
     const sessions = yield* Semaphore.make(options.nvencSessions ?? 1)
 
     /** One ffmpeg. `progress` makes of its frames those of the whole plan. */
@@ -174,12 +173,11 @@ const make = (options: TranscoderOptions) =>
     }, Effect.mapError(toTranscodeFailed))
 
     return Transcoder.of({
-      capabilities,
+      detect: Effect.provideService(detect(options.root ?? "/"), Subprocess, subprocess),
       tryOut: (encoder) => Effect.provideService(tryOut(encoder), Subprocess, subprocess),
       transcode,
       poster
     })
   })
 
-/** Fails at once, and says why, where there is no ffmpeg that works. */
 export const layer = (options: TranscoderOptions) => Layer.effect(Transcoder, make(options))

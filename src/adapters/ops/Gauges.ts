@@ -7,6 +7,7 @@ import { WorkerState } from "../../domain/workers/WorkerState.ts"
 const gauge = (name: string, description: string) => Metric.gauge(`vlog_worker_${name}`, { description })
 
 const tasks = gauge("tasks_active", "Tasks in hand")
+const room = gauge("tasks_max", "Tasks that it works on at once")
 const connected = gauge("api_connected", "1 when the last heartbeat was answered")
 const encoders = gauge("encoders", "Encoders that work on this machine, by backend")
 const memory = gauge("resident_memory_bytes", "Memory of the worker itself, without ffmpeg")
@@ -33,10 +34,11 @@ export const eventLoop = Effect.gen(function* () {
 
 export const sample = Effect.fnUntraced(function* (worstLag: Effect.Effect<number>) {
   const state = yield* SubscriptionRef.get(yield* WorkerState)
-  const { encoders: working, refused } = yield* (yield* Encoders).capabilities
+  const { encoders: working = [], refused = [] } = (yield* (yield* Encoders).capabilities) ?? {}
   const backends = new Set([...working, ...refused.map(({ encoder }) => encoder)].map(({ backend }) => backend))
   const { system, user } = process.cpuUsage()
   yield* Metric.update(tasks, state.tasks)
+  yield* Metric.update(room, state.room)
   yield* Metric.update(connected, state.connected ? 1 : 0)
   yield* Metric.update(memory, process.memoryUsage.rss())
   yield* Metric.update(cpu, (system + user) / 1e6)

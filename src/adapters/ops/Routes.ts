@@ -3,6 +3,7 @@ import { Effect, SubscriptionRef } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { describe } from "../../domain/media/Encoder.ts"
+import type { Capabilities } from "../../domain/workers/Capabilities.ts"
 import { Encoders } from "../../domain/workers/Encoders.ts"
 import { WorkerState } from "../../domain/workers/WorkerState.ts"
 import { findOnPath } from "../process/programs.ts"
@@ -15,6 +16,15 @@ export interface OpsOptions {
   /** Where programs are looked for; the PATH of this process unless said otherwise. */
   readonly path?: string
 }
+
+/** Not there until the trials have ended. */
+const told = (capabilities: Capabilities) => ({
+  ffmpeg_version: capabilities.ffmpegVersion,
+  devices: capabilities.devices,
+  decoders: capabilities.decoders,
+  encoders: capabilities.encoders.map(describe),
+  refused_encoders: capabilities.refused.map(({ encoder, reason }) => ({ encoder: describe(encoder), reason }))
+})
 
 export const routes = (options: OpsOptions) =>
   HttpRouter.use(
@@ -34,8 +44,10 @@ export const routes = (options: OpsOptions) =>
       const ready = Effect.gen(function* () {
         const { connected, phase } = yield* SubscriptionRef.get(state)
         const found = yield* Effect.promise(() => findOnPath("ffmpeg", options.path))
-        const checks = { ffmpeg: found !== undefined, api_connected: connected }
-        const isReady = checks.ffmpeg && checks.api_connected && phase !== "draining"
+        // One that has not been tried yet is not known to work.
+        const ffmpeg = found !== undefined && (yield* encoders.capabilities) !== null
+        const checks = { ffmpeg, api_connected: connected }
+        const isReady = checks.ffmpeg && checks.api_connected && phase === "working"
         return HttpServerResponse.jsonUnsafe(
           { status: isReady ? "ready" : "not_ready", checks },
           { status: isReady ? 200 : 503 }
@@ -43,7 +55,7 @@ export const routes = (options: OpsOptions) =>
       })
 
       const info = Effect.gen(function* () {
-        const { connected, phase, tasks } = yield* SubscriptionRef.get(state)
+        const { connected, phase, room, tasks } = yield* SubscriptionRef.get(state)
         const capabilities = yield* encoders.capabilities
         return HttpServerResponse.jsonUnsafe({
           service: "vlog-worker",
@@ -52,9 +64,8 @@ export const routes = (options: OpsOptions) =>
           api_connected: connected,
           phase,
           tasks,
-          ffmpeg_version: capabilities.ffmpegVersion,
-          encoders: capabilities.encoders.map(describe),
-          refused_encoders: capabilities.refused.map(({ encoder, reason }) => ({ encoder: describe(encoder), reason }))
+          tasks_max: room,
+          ...(capabilities === null ? {} : told(capabilities))
         })
       })
 

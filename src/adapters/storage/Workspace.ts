@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { mkdir, rm, statfs } from "node:fs/promises"
+import { mkdir, rm, stat, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import type { LeaseId } from "../../domain/ids.ts"
@@ -36,24 +36,45 @@ const make = ({ keepFree, root }: WorkspaceOptions) => {
     const { bavail, bsize } = yield* attempt(root, () => statfs(root))
     const free = bavail * bsize
     if (free >= bytes + keepFree) return
-    const wanted = bytes === 0 ? "" : `${megabytes(bytes)} for the source and `
+    const wanted = bytes === 0 ? "" : `${megabytes(bytes)} for what is still to come of sources and `
     return yield* new WorkspaceError({
       reason: "full",
       problem: `The disk of ${root} has ${megabytes(free)} left, and ${wanted}${megabytes(keepFree)} to spare are wanted: give VLOG_WORKER_WORK_DIR a larger disk, or set VLOG_WORKER_MIN_FREE_SPACE lower`
     })
   })
 
+  /** Sources of the tasks in hand, by their paths. Room that one of them was promised is no other's. */
+  const promised = new Map<string, number>()
+
+  const stillToCome = Effect.promise(async () => {
+    const left = await Promise.all(
+      [...promised].map(async ([path, bytes]) => {
+        const arrived = await stat(path).then(
+          ({ size }) => size,
+          () => 0
+        )
+        return Math.max(0, bytes - arrived)
+      })
+    )
+    return left.reduce((sum, bytes) => sum + bytes, 0)
+  })
+
   const guard = assertRoom(0).pipe(Effect.delay(lookEvery), Effect.forever)
 
   const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string, bytes: number) {
-    yield* assertRoom(bytes)
     const folder = join(root, lease)
+    const source = join(folder, `source${extension}`)
+    yield* assertRoom(bytes + (yield* stillToCome))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => promised.set(source, bytes)),
+      () => Effect.sync(() => promised.delete(source))
+    )
     yield* Effect.acquireRelease(
       attempt(folder, () => mkdir(join(folder, "output"), { recursive: true })),
       () => Effect.ignore(attempt(folder, () => rm(folder, { recursive: true, force: true })))
     )
     return {
-      source: join(folder, `source${extension}`),
+      source,
       output: join(folder, "output"),
       poster: join(folder, posterName)
     }

@@ -6,7 +6,7 @@ import { VideoCodec } from "./Codec.ts"
 const Backend = Schema.String
 export type Backend = typeof Backend.Type
 
-const Vendor = Schema.Literals(["nvidia", "intel", "amd"])
+export const Vendor = Schema.Literals(["nvidia", "intel", "amd"])
 export type Vendor = typeof Vendor.Type
 
 /** `name` is ffmpeg's (`h264_nvenc`), `device` what the backend calls the device (`/dev/dri/renderD128`, a GPU's number). */

@@ -1,5 +1,4 @@
 /** Which encoder a job gets: a pure function of what is wanted, what works here, and what the operator allows. */
-import type { Capabilities } from "../workers/Capabilities.ts"
 import type { VideoCodec } from "./Codec.ts"
 import type { Backend, Encoder, Vendor } from "./Encoder.ts"
 
@@ -40,14 +39,14 @@ const scalesThere = (encoder: Encoder) => (encoder.pipeline === "device" ? 0 : 1
  */
 export const encoderChain = (
   wanted: VideoCodec,
-  capabilities: Capabilities,
+  working: ReadonlyArray<Encoder>,
   policy: EncoderPolicy,
   load: (encoder: Encoder) => number = () => 0
 ): ReadonlyArray<Encoder> => {
   const codecs: ReadonlyArray<VideoCodec> = wanted === "h264" ? ["h264"] : [wanted, "h264"]
   return codecs.flatMap((codec) =>
-    order(policy, capabilities.encoders).flatMap((backend) =>
-      capabilities.encoders
+    order(policy, working).flatMap((backend) =>
+      working
         .filter((encoder) => encoder.codec === codec && encoder.backend === backend && allows(policy, encoder))
         .toSorted((a, b) => scalesThere(a) - scalesThere(b) || load(a) - load(b))
     )

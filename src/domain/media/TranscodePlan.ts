@@ -30,6 +30,8 @@ export const TranscodePlan = Schema.Struct({
   grid: SegmentGrid.SegmentGrid,
   normalisation: Normalisation,
   encoder: Encoder,
+  /** For each encoder and for the filters; null where ffmpeg's own count is right. */
+  threads: Schema.NullOr(Schema.Int),
   video: Schema.Array(VideoRendition),
   audio: Schema.Array(AudioRendition)
 })
@@ -50,7 +52,10 @@ const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
 const inaudibleTail = 0.5
 
 /** The whole of a source as one task. */
-export const wholeSource = (source: Source, options: { readonly encoder: Encoder }): TranscodePlan => {
+export const wholeSource = (
+  source: Source,
+  options: { readonly encoder: Encoder; readonly threads?: number | null }
+): TranscodePlan => {
   const { video } = source
   const frameRate = Rate.grid({
     nominal: video.nominalFrameRate,
@@ -78,6 +83,7 @@ export const wholeSource = (source: Source, options: { readonly encoder: Encoder
       scalingOnly: needsOnlyScaling(video, hold)
     },
     encoder: options.encoder,
+    threads: options.threads ?? null,
     video: videoLadder({ ...displaySize(video), frameRate, codec: options.encoder.codec satisfies VideoCodec }),
     audio: audioLadder(source.audio)
   }

@@ -8,10 +8,11 @@ import type { Capabilities } from "../workers/Capabilities.ts"
 
 /**
  * `source`: the file cannot be decoded, another try gives the same. `device`: the encoder's hardware refused, another
- * encoder may do. `resources`: no room on the disk or in memory. `stalled`: no frame for a long time. `crashed`: anything else.
+ * encoder may do. `sessions`: it works, and has no room for another stream now. `resources`: no room on the disk or in
+ * memory. `stalled`: no frame for a long time. `crashed`: anything else.
  */
 export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("TranscodeFailed", {
-  reason: Schema.Literals(["source", "device", "resources", "stalled", "crashed"]),
+  reason: Schema.Literals(["source", "device", "sessions", "resources", "stalled", "crashed"]),
   problem: Schema.String,
   /** The last lines that ffmpeg wrote to stderr. */
   details: Schema.String
@@ -30,9 +31,9 @@ export type TranscodeEvent =
 export class Transcoder extends Context.Service<
   Transcoder,
   {
-    /** Found out by trying, once. */
-    readonly capabilities: Capabilities
-    /** Makes a few frames with one of the encoders, as at the start. */
+    /** Looks at this machine and tries every encoder on every device, which takes seconds. */
+    readonly detect: Effect.Effect<Capabilities, TranscodeFailed>
+    /** Makes a few frames with one of the encoders, as `detect` does. */
     tryOut(encoder: Encoder): Effect.Effect<void, TranscodeFailed>
     /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
     transcode(job: {

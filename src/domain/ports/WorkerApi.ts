@@ -40,7 +40,8 @@ export class WorkerApi extends Context.Service<
   {
     heartbeat(report: {
       readonly status: "idle" | "busy"
-      readonly capabilities: Capabilities
+      /** Null while the machine is not known yet. */
+      readonly capabilities: Capabilities | null
     }): Effect.Effect<{ readonly welcome: boolean }, ApiUnavailable | ApiRefused>
     readonly claim: Effect.Effect<
       Option.Option<{ readonly task: ClaimedTask; readonly leaseSeconds: number }>,

@@ -39,6 +39,8 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   readonly task: ClaimedTask
   readonly codec: VideoCodec
   readonly policy: EncoderPolicy
+  /** For the encoders of this task; null leaves it to ffmpeg. */
+  readonly threads: number | null
   readonly report: Ref.Ref<AttemptReport>
 }) {
   const { report, task } = options
@@ -73,7 +75,7 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   })
 
   const encode = Effect.fn("encode")(function* (encoder: Encoder, turn: number) {
-    const plan = wholeSource(source, { encoder })
+    const plan = wholeSource(source, { encoder, threads: options.threads })
     const facts = factsOf(source, plan)
     const output = `${folder.output}/${turn}`
     let counted = 0

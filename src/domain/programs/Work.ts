@@ -1,22 +1,9 @@
 /** The life of a worker: introduce itself, then claim one task after the other until told to stop. */
-import {
-  Cause,
-  Clock,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  FiberSet,
-  Metric,
-  Option,
-  Ref,
-  Schedule,
-  SubscriptionRef
-} from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber, FiberSet, Metric, Option, Ref, Semaphore } from "effect"
 import type { OutputIncomplete } from "../jobs/Completion.ts"
 import * as Progress from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
-import { describe } from "../media/Encoder.ts"
+import { describe, type Encoder } from "../media/Encoder.ts"
 import type { EncoderPolicy } from "../media/EncoderSelection.ts"
 import type { SourceRejected } from "../media/Source.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
@@ -25,9 +12,12 @@ import type { TranscodeFailed } from "../ports/Transcoder.ts"
 import type { ApiError } from "../ports/WorkerApi.ts"
 import { ApiUnavailable, WorkerApi } from "../ports/WorkerApi.ts"
 import type { WorkspaceError } from "../ports/Workspace.ts"
+import { type Allowance, tasksAtOnce, threadsOfTask } from "../workers/Allowance.ts"
+import type { Capabilities } from "../workers/Capabilities.ts"
 import { Encoders } from "../workers/Encoders.ts"
 import { type Outcome, taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
+import { introduce, rechecks } from "./Introduce.ts"
 import { keepLease } from "./KeepLease.ts"
 import { type AttemptReport, transcodeTask } from "./TranscodeTask.ts"
 
@@ -37,14 +27,14 @@ export interface WorkSettings {
   readonly pollEvery: Duration.Duration
   readonly heartbeatEvery: Duration.Duration
   readonly reportEvery: Duration.Duration
+  /** Tasks at once; null leaves it to what the machine is found to be. */
+  readonly concurrency: number | null
+  readonly allowance: Allowance
   /** How long the task in hand may go on after this worker was told to stop. */
   readonly drainFor: Duration.Duration
   /** Completes when there is no time even for that. */
   readonly hurry: Effect.Effect<void>
 }
-
-/** A GPU that fell off its bus, or whose sessions were taken, may come back. */
-const recheckEvery = "5 minutes"
 
 type AttemptError = SourceRejected | ProbeUnavailable | TranscodeFailed | OutputIncomplete | WorkspaceError | ApiError
 
@@ -107,16 +97,23 @@ interface Claimed {
   readonly askedAt: bigint
 }
 
+/** What was settled when the machine was known. */
+interface Terms extends WorkSettings {
+  readonly tasks: number
+  /** For each task; null leaves it to ffmpeg. */
+  readonly threads: number | null
+}
+
 /** One attempt, with its lease kept alive beside it; whichever ends first ends the other. Tells whether it succeeded. */
 const attempt = Effect.fn("attempt")(
-  function* (claimed: Claimed, settings: WorkSettings) {
+  function* (claimed: Claimed, settings: Terms) {
     const { askedAt, leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
     const began = yield* Clock.monotonicTimeNanos
     yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.raceFirst(
-        transcodeTask({ task, codec: settings.codec, policy: settings.policy, report: progress }),
+        transcodeTask({ ...settings, task, report: progress }),
         keepLease({
           task,
           leaseSeconds,
@@ -146,12 +143,15 @@ const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const claimPatience = "30 seconds"
 
 /**
- * Claims for ever. An API that is away is asked again at the same pace, and said so once. Between the answer and the
- * start of the attempt nothing may come: a task that was granted and forgotten waits for its lease to run out.
+ * Claims for ever, as many tasks at once as there is room for. One asks for all: while there is nothing to do, a worker
+ * with room for many asks no more often than one with room for one. An API that is away is asked again at the same
+ * pace, and said so once. Between the answer and the start of the attempt nothing may come: a task that was granted and
+ * forgotten waits for its lease to run out.
  */
-const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet<boolean>) {
+const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: FiberSet.FiberSet<boolean>) {
   const api = yield* WorkerApi
   const pause = Effect.delay(Effect.void, settings.pollEvery)
+  const asking = yield* Semaphore.make(1)
   let reachable = true
 
   const claim = api.claim.pipe(
@@ -181,13 +181,23 @@ const claimLoop = Effect.fnUntraced(function* (settings: WorkSettings, attempts:
       : yield* FiberSet.run(attempts, counted(attempt({ ...claimed.value, askedAt }, settings)))
   })
 
-  while (true) {
-    const started = yield* Effect.uninterruptible(start)
-    const ended = started === null ? null : yield* Fiber.await(started)
+  const next = Effect.uninterruptible(start).pipe(
+    Effect.tap((started) => (started === null ? pause : Effect.void)),
+    asking.withPermits(1)
+  )
+
+  const loop = Effect.gen(function* () {
+    const started = yield* next
+    if (started === null) return
+    const ended = yield* Fiber.await(started)
     // A machine on which everything fails must not use up the attempts of one task after the other.
-    const goOn = ended !== null && Exit.isSuccess(ended) && ended.value
-    if (!goOn) yield* pause
-  }
+    if (!(Exit.isSuccess(ended) && ended.value)) yield* pause
+  }).pipe(Effect.forever)
+
+  return yield* Effect.all(
+    Array.from({ length: settings.tasks }, () => loop),
+    { concurrency: "unbounded", discard: true }
+  )
 })
 
 /**
@@ -202,54 +212,18 @@ const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: Fib
   yield* FiberSet.awaitEmpty(attempts).pipe(Effect.raceFirst(settings.hurry), Effect.timeoutOption(settings.drainFor))
 })
 
-const beat = Effect.gen(function* () {
-  const api = yield* WorkerApi
-  const { capabilities } = yield* Encoders
-  const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
-  const answer = yield* api.heartbeat({ status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities })
-  yield* WorkerState.update(() => ({ connected: true }))
-  return answer
-})
-
-const heartbeats = (settings: WorkSettings) =>
-  beat.pipe(
-    Effect.catch((error) =>
-      Effect.andThen(
-        WorkerState.update(() => ({ connected: false })),
-        Effect.logWarning("heartbeat not answered", { problem: error.message })
-      )
-    ),
-    Effect.delay(settings.heartbeatEvery),
-    Effect.forever
-  )
-
-/** Waits for an API that is not there yet, and gives up at once on one that does not want this worker. */
-const introduce = beat.pipe(
-  Effect.tapError((error) =>
-    error._tag === "ApiUnavailable"
-      ? Effect.logWarning("waiting for the Worker API", { problem: error.message })
-      : Effect.void
-  ),
-  Effect.retry({
-    while: (error) => error._tag === "ApiUnavailable",
-    schedule: Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("15 seconds")])
-  })
-)
-
-const rechecks = Effect.gen(function* () {
-  const { recheck } = yield* Encoders
-  return yield* recheck.pipe(Effect.delay(recheckEvery), Effect.forever)
-})
-
 /** Says what was found out at the start, and warns where it is not what the operator asked for. */
-const announce = Effect.fnUntraced(function* (settings: WorkSettings) {
-  const encoders = yield* Encoders
-  const { encoders: working, refused } = yield* encoders.capabilities
-  const [first] = yield* encoders.chain(settings.codec, settings.policy)
+const announce = Effect.fnUntraced(function* (
+  settings: Terms,
+  { encoders: working, refused }: Capabilities,
+  first: Encoder | undefined
+) {
   const reasons = refused.map(({ encoder, reason }) => `${describe(encoder)}: ${reason}`)
   yield* Effect.logInfo("ready", {
     encoders: working.map(describe),
-    chosen: first === undefined ? null : describe(first)
+    chosen: first === undefined ? null : describe(first),
+    tasks: settings.tasks,
+    threads: settings.threads
   })
   const wantsHardware = settings.policy.backends[0] !== "software"
   if (settings.policy.vendor !== undefined && (first === undefined || first.backend === "software")) {
@@ -267,12 +241,14 @@ const announce = Effect.fnUntraced(function* (settings: WorkSettings) {
 
 export const work = Effect.fn("work")(function* (settings: WorkSettings) {
   yield* touchMetrics
-  yield* introduce
-  yield* WorkerState.update(() => ({ phase: "working" }))
-  yield* announce(settings)
-  yield* Effect.forkScoped(heartbeats(settings))
+  const capabilities = yield* introduce(settings.heartbeatEvery)
+  const chain = yield* (yield* Encoders).chain(settings.codec, settings.policy)
+  const tasks = settings.concurrency ?? tasksAtOnce(settings.allowance, chain)
+  const terms = { ...settings, tasks, threads: threadsOfTask(settings.allowance, tasks) }
+  yield* WorkerState.update(() => ({ phase: "working", room: tasks }))
+  yield* announce(terms, capabilities, chain[0])
   yield* Effect.forkScoped(rechecks)
   const attempts = yield* FiberSet.make<boolean>()
   yield* Effect.addFinalizer(() => drain(settings, attempts))
-  return yield* claimLoop(settings, attempts)
+  return yield* claimLoops(terms, attempts)
 })

@@ -4,6 +4,8 @@ import { Context, Effect, Layer, SubscriptionRef } from "effect"
 export interface WorkerActivity {
   readonly phase: "starting" | "working" | "draining"
   readonly tasks: number
+  /** Tasks at once; 0 until the machine is known. */
+  readonly room: number
   /** The last heartbeat was answered. */
   readonly connected: boolean
 }
@@ -13,7 +15,7 @@ export class WorkerState extends Context.Service<WorkerState, SubscriptionRef.Su
 ) {
   static readonly layer = Layer.effect(
     WorkerState,
-    SubscriptionRef.make<WorkerActivity>({ phase: "starting", tasks: 0, connected: false })
+    SubscriptionRef.make<WorkerActivity>({ phase: "starting", tasks: 0, room: 0, connected: false })
   )
 
   static readonly update = Effect.fnUntraced(function* (change: (activity: WorkerActivity) => Partial<WorkerActivity>) {

@@ -28,7 +28,8 @@ const HealthPort = Schema.String.pipe(
   )
 )
 
-const Sessions = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
+/** At least one. */
+const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
 
 export const workerSettings = Effect.map(
   readAll({
@@ -50,15 +51,17 @@ export const workerSettings = Effect.map(
     minFree: Config.ByteSize("VLOG_WORKER_MIN_FREE_SPACE").pipe(
       Config.withDefault(ByteSize.fromInputUnsafe("512 MiB"))
     ),
-    nvencSessions: Config.schema(Sessions, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),
+    nvencSessions: Config.schema(Count, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),
+    concurrency: Config.schema(Count, "VLOG_WORKER_CONCURRENCY").pipe(Config.option),
     healthPort: Config.schema(HealthPort, "VLOG_WORKER_HEALTH_PORT").pipe(Config.withDefault("8080"))
   }),
-  ({ address, healthPort, hwaccel, minFree, nvencSessions, ...rest }) => ({
+  ({ address, concurrency, healthPort, hwaccel, minFree, nvencSessions, ...rest }) => ({
     ...rest,
     ...withoutLogin(address),
     healthPort: healthPort === "off" || Number(healthPort) === 0 ? null : Number(healthPort),
     keepFree: Number(minFree),
     nvencSessions: Option.getOrNull(nvencSessions),
+    concurrency: Option.getOrNull(concurrency),
     policy: policies[hwaccel] as EncoderPolicy
   })
 )

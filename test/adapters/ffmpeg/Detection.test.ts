@@ -18,7 +18,7 @@ const look = (machine: FakeMachine) =>
       found,
       calls: yield* Effect.promise(() => readFile(join(bin, "calls"), "utf8").catch(() => "")),
       chain: (codec: VideoCodec, policy: keyof typeof policies) =>
-        encoderChain(codec, found, policies[policy]).map((encoder) => short(text(encoder))),
+        encoderChain(codec, found.encoders, policies[policy]).map((encoder) => short(text(encoder))),
       reasons: Object.fromEntries(found.refused.map(({ encoder, reason }) => [short(text(encoder)), short(reason)]))
     }
   })

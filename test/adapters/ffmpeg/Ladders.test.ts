@@ -98,7 +98,7 @@ layer(real, { excludeTestServices: true, timeout: "60 seconds" })("real ladders"
       () =>
         Effect.gen(function* () {
           const source = yield* (yield* MediaProbe).probe(samples[sample])
-          const plan = smallLadder(wholeSource(source, { encoder }))
+          const plan = smallLadder(wholeSource(source, { encoder, threads: 2 }))
           assert.strictEqual(plan.frames, frames)
           const files = yield* filesOf(plan, samples[sample], join(folder, `${sample}-${encoder.name}`))
           const assembled = assemble(files, { duration: plan.duration, languages: {} })
@@ -127,14 +127,15 @@ describe("a transcoder on a machine of files", () => {
       const context = yield* Layer.build(
         FfmpegTranscoder.layer({ ...options, ...own, root }).pipe(Layer.provide(programsIn(bin)))
       )
-      return { bin, root, transcoder: yield* Effect.provide(Transcoder, context) }
+      const transcoder = yield* Effect.provide(Transcoder, context)
+      return { bin, root, transcoder, found: yield* transcoder.detect }
     })
 
   it.live("tries an encoder again when asked", () =>
     Effect.gen(function* () {
-      const { transcoder } = yield* onMachine("T4", {})
-      const [works] = transcoder.capabilities.encoders
-      const refused = transcoder.capabilities.refused.find(({ encoder }) => encoder.name === "av1_nvenc")
+      const { found, transcoder } = yield* onMachine("T4", {})
+      const [works] = found.encoders
+      const refused = found.refused.find(({ encoder }) => encoder.name === "av1_nvenc")
       yield* transcoder.tryOut(works!)
       const error = yield* Effect.flip(transcoder.tryOut(refused!.encoder))
       assert.strictEqual(error.reason, "device")

@@ -41,8 +41,8 @@ const register = Effect.fnUntraced(function* (file: Ready) {
 })
 
 const softwareEncoder = Effect.gen(function* () {
-  const { capabilities } = yield* Transcoder
-  const encoder = capabilities.encoders.find(({ name }) => name === "libx264")
+  const { encoders } = yield* (yield* Transcoder).detect
+  const encoder = encoders.find(({ name }) => name === "libx264")
   return encoder ?? (yield* Effect.die("libx264 does not work here"))
 })
 

@@ -246,6 +246,35 @@ describe("the options that a backend uses", async () => {
   }
 })
 
+describe("the threads of a task", () => {
+  const args = (name: string, threads: number | null) =>
+    transcodeArguments(
+      { ...planFor(named(name)), threads },
+      { source: "/in", folderOf: (rendition) => `/${rendition}` }
+    )
+
+  it("are left to ffmpeg where nothing limits them", () => {
+    for (const name of ["libx264", "libx265", "libsvtav1"]) {
+      assert.notMatch(args(name, null).join(" "), /-threads|_threads|pools=|lp=/)
+    }
+  })
+
+  it("are said to the decoder, to the filters and to each encoder", () => {
+    for (const [name, option] of [
+      ["libx264", "-threads\n3"],
+      ["libx265", "pools=3"],
+      ["libsvtav1", "lp=3"]
+    ] as const) {
+      const all = args(name, 3)
+      assert.strictEqual(valueOf(beforeInput(all), "-threads"), "3")
+      assert.strictEqual(valueOf(beforeInput(all), "-filter_complex_threads"), "3")
+      for (const output of outputs(all).filter((output) => output.includes("-c:v"))) {
+        assert.include(output.join("\n"), option)
+      }
+    }
+  })
+})
+
 describe("a ladder with more rungs than sessions", () => {
   const plan = planFor(named("h264_nvenc"))
 
@@ -323,7 +352,7 @@ import { trialArguments } from "./src/adapters/ffmpeg/Arguments.ts"
 import { Subprocess } from "./src/adapters/process/Subprocess.ts"
 import { anyBackend, encoderChain } from "./src/domain/media/EncoderSelection.ts"
 const found = await Effect.runPromise(Effect.provide(detect("/nowhere"), Subprocess.layer))
-const [first] = encoderChain("h264", found, anyBackend)
+const [first] = encoderChain("h264", found.encoders, anyBackend)
 console.log(JSON.stringify({ first, args: trialArguments(first) }))
 `
       )

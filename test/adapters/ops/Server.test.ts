@@ -17,11 +17,13 @@ const nvenc: Encoder = { name: "h264_nvenc", codec: "h264", backend: "nvenc", de
 const machine = Encoders.layer.pipe(
   Layer.provide(
     Layer.mock(Transcoder)({
-      capabilities: {
+      detect: Effect.succeed({
         ffmpegVersion: "7.1.5",
+        devices: [{ device: "0", vendor: "nvidia", name: "NVIDIA L4", driver: "570.133.20" }],
+        decoders: ["h264"],
         encoders: [libx264],
         refused: [{ encoder: nvenc, reason: "Cannot load libnvidia-encode.so.1" }]
-      }
+      })
     })
   ),
   Layer.merge(WorkerState.layer)
@@ -64,7 +66,12 @@ const serving = <A, E>(
 
 const json = (response: Response) => Effect.promise(() => response.json() as Promise<Record<string, unknown>>)
 
-const connected = WorkerState.update(() => ({ phase: "working", connected: true }))
+const discovered = Effect.flatMap(Encoders, ({ discover }) => discover)
+
+const connected = Effect.andThen(
+  discovered,
+  WorkerState.update(() => ({ phase: "working", room: 2, connected: true }))
+)
 
 describe("a worker's own server", () => {
   it.live("says that it lives, also while the API is away", () =>
@@ -98,6 +105,7 @@ describe("a worker's own server", () => {
   it.live("is ready once a heartbeat was answered, and not while draining", () =>
     serving((get) =>
       Effect.gen(function* () {
+        yield* discovered
         const before = yield* get("/ready")
         assert.strictEqual(before.status, 503)
         assert.deepStrictEqual(yield* json(before), {
@@ -112,6 +120,24 @@ describe("a worker's own server", () => {
         assert.strictEqual((yield* get("/ready")).status, 503)
         yield* WorkerState.update(() => ({ connected: true, phase: "draining" }))
         assert.strictEqual((yield* get("/ready")).status, 503)
+      })
+    )
+  )
+
+  it.live("is not ready before its encoders were tried", () =>
+    serving((get) =>
+      Effect.gen(function* () {
+        yield* WorkerState.update(() => ({ connected: true }))
+        const early = yield* get("/ready")
+        assert.strictEqual(early.status, 503)
+        assert.deepStrictEqual(yield* json(early), {
+          status: "not_ready",
+          checks: { ffmpeg: false, api_connected: true }
+        })
+        assert.notProperty(yield* json(yield* get("/")), "encoders")
+        assert.strictEqual((yield* get("/metrics")).status, 200)
+        yield* connected
+        assert.strictEqual((yield* get("/ready")).status, 200)
       })
     )
   )
@@ -144,7 +170,10 @@ describe("a worker's own server", () => {
             api_connected: true,
             phase: "working",
             tasks: 0,
+            tasks_max: 2,
             ffmpeg_version: "7.1.5",
+            devices: [{ device: "0", vendor: "nvidia", name: "NVIDIA L4", driver: "570.133.20" }],
+            decoders: ["h264"],
             encoders: ["libx264"],
             refused_encoders: [{ encoder: "h264_nvenc on 0", reason: "Cannot load libnvidia-encode.so.1" }]
           })
@@ -157,7 +186,8 @@ describe("a worker's own server", () => {
     serving((get) =>
       Effect.gen(function* () {
         yield* touchMetrics
-        yield* WorkerState.update(() => ({ tasks: 2 }))
+        yield* discovered
+        yield* WorkerState.update(() => ({ tasks: 2, room: 3 }))
         const response = yield* get("/metrics")
         assert.include(response.headers.get("content-type"), "version=0.0.4")
         const text = yield* Effect.promise(() => response.text())
@@ -166,6 +196,7 @@ describe("a worker's own server", () => {
           'vlog_worker_tasks_total{outcome="failed"} 0',
           "# TYPE vlog_worker_tasks_active gauge",
           "vlog_worker_tasks_active 2",
+          "vlog_worker_tasks_max 3",
           "vlog_worker_api_connected 0",
           'vlog_worker_encoders{backend="software"} 1',
           'vlog_worker_encoders{backend="nvenc"} 0'

@@ -24,8 +24,8 @@ const inWorkspace = <A, E, R>(keepFree: number, use: (root: string) => Effect.Ef
     return yield* Effect.provide(use(root), DiskWorkspace.layer({ root, keepFree }))
   }).pipe(Effect.scoped)
 
-const openFolder = (bytes: number) =>
-  Effect.flatMap(Workspace, (workspace) => workspace.open(leaseId(1), ".mp4", bytes))
+const openFolder = (bytes: number, task = 1) =>
+  Effect.flatMap(Workspace, (workspace) => workspace.open(leaseId(task), ".mp4", bytes))
 
 describe("a worker's disk", () => {
   it.live("holds a task's folder as long as the task", () =>
@@ -45,8 +45,28 @@ describe("a worker's disk", () => {
         const room = yield* Effect.promise(() => free(root))
         const error = yield* Effect.flip(Effect.scoped(openFolder(room * 2)))
         assert.strictEqual(error.reason, "full")
-        assert.match(error.message, /has \d+ MB left, and \d+ MB for the source and 0 MB to spare are wanted/)
+        assert.match(
+          error.message,
+          /has \d+ MB left, and \d+ MB for what is still to come of sources and 0 MB to spare are wanted/
+        )
         assert.include(error.message, "VLOG_WORKER_WORK_DIR")
+      })
+    )
+  )
+
+  it.live("is promised to one task only", () =>
+    inWorkspace(0, (root) =>
+      Effect.gen(function* () {
+        const most = Math.floor((yield* Effect.promise(() => free(root))) * 0.6)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* openFolder(most)
+            const error = yield* Effect.flip(Effect.scoped(openFolder(most, 2)))
+            assert.strictEqual(error.reason, "full")
+          })
+        )
+        // The first is over.
+        yield* Effect.scoped(openFolder(most, 2))
       })
     )
   )

@@ -68,10 +68,10 @@ const cases: ReadonlyArray<{
 describe("the chain of encoders to try", () => {
   for (const { backends, chain, name, wanted, working } of cases) {
     it(`is ${name}`, () => {
-      const capabilities = { ffmpegVersion: "7.1", encoders: working.map((key) => encoders[key]!), refused: [] }
+      const found = working.map((key) => encoders[key]!)
       const policy = backends === undefined ? anyBackend : { backends }
       assert.deepStrictEqual(
-        encoderChain(wanted, capabilities, policy).map((encoder) => encoder.name),
+        encoderChain(wanted, found, policy).map((encoder) => encoder.name),
         chain
       )
     })
@@ -79,13 +79,9 @@ describe("the chain of encoders to try", () => {
 
   it("tries one device after the other, as they were found", () => {
     const second: Encoder = { ...encoders["h264_nvenc"]!, device: "1" }
-    const capabilities = {
-      ffmpegVersion: "7.1",
-      encoders: [encoders["libx264"]!, encoders["h264_nvenc"]!, second],
-      refused: []
-    }
+    const found = [encoders["libx264"]!, encoders["h264_nvenc"]!, second]
     assert.deepStrictEqual(
-      encoderChain("h264", capabilities, anyBackend).map((encoder) => encoder.device),
+      encoderChain("h264", found, anyBackend).map((encoder) => encoder.device),
       ["0", "1", null]
     )
   })

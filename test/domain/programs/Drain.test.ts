@@ -12,7 +12,9 @@ const settings = {
   heartbeatEvery: Duration.seconds(30),
   reportEvery: Duration.seconds(5),
   drainFor: Duration.seconds(60),
-  hurry: Effect.never
+  hurry: Effect.never,
+  concurrency: null,
+  allowance: { processors: 2, cpus: 2, memory: null }
 } as const
 
 /** A worker with one task to do, which takes `seconds` for each of its files, and then none. */

@@ -44,8 +44,9 @@ const failing = (
   )
   const all = Encoders.layer.pipe(Layer.provideMerge(layer), Layer.provideMerge(worker.layer))
   const attempt = Effect.gen(function* () {
+    yield* (yield* Encoders).discover
     const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
-    return yield* transcodeTask({ task: claimedTask(), codec: "h264", policy: anyBackend, report })
+    return yield* transcodeTask({ task: claimedTask(), codec: "h264", policy: anyBackend, threads: null, report })
   })
   return { attempt, all, used, worker }
 }
@@ -98,9 +99,9 @@ describe("an encoder that fails at run time", () => {
     )
     return Effect.gen(function* () {
       yield* attempt
-      const { encoders, refused } = yield* (yield* Encoders).capabilities
-      assert.deepStrictEqual(encoders, [libx264])
-      assert.deepStrictEqual(refused, [{ encoder: nvenc("0"), reason: "CUDA_ERROR_UNKNOWN" }])
+      const found = yield* (yield* Encoders).capabilities
+      assert.deepStrictEqual(found?.encoders, [libx264])
+      assert.deepStrictEqual(found?.refused, [{ encoder: nvenc("0"), reason: "CUDA_ERROR_UNKNOWN" }])
     }).pipe(Effect.provide(all))
   })
 
@@ -113,7 +114,7 @@ describe("an encoder that fails at run time", () => {
       return Effect.gen(function* () {
         yield* Effect.flip(attempt)
         assert.deepStrictEqual(used, ["h264_nvenc on 0"])
-        assert.strictEqual((yield* (yield* Encoders).capabilities).encoders.length, 2)
+        assert.strictEqual((yield* (yield* Encoders).capabilities)?.encoders.length, 2)
       }).pipe(Effect.provide(all))
     })
   )

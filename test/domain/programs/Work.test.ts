@@ -9,6 +9,8 @@ import { TranscodeFailed } from "../../../src/domain/ports/Transcoder.ts"
 import { ApiRefused, ApiUnavailable, LeaseLost, type WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../src/domain/ports/Workspace.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
+import type { Capabilities } from "../../../src/domain/workers/Capabilities.ts"
+import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { source } from "../support/sources.ts"
 import { type Call, claimedTask, makeWorker } from "../support/worker.ts"
@@ -19,6 +21,8 @@ const settings = {
   pollEvery: Duration.seconds(5),
   heartbeatEvery: Duration.seconds(30),
   reportEvery: Duration.seconds(10),
+  concurrency: null,
+  allowance: { processors: 2, cpus: 2, memory: null },
   // What may go on after the signal is in Drain.test.ts.
   drainFor: Duration.zero,
   hurry: Effect.never
@@ -38,19 +42,22 @@ const unreachable = new ApiUnavailable({ problem: "connection refused" })
 const lost = new LeaseLost({ problem: "taken over" })
 
 /** A worker that works beside the test. */
-const working = Effect.fnUntraced(function* (options: Options) {
+const working = Effect.fnUntraced(function* (options: Options, own: Partial<Parameters<typeof work>[0]> = {}) {
   const worker = makeWorker(options)
   const began = yield* Clock.currentTimeMillis
   let state: WorkerState["Service"]
+  let encoders: Encoders["Service"]
   const fiber = yield* Effect.gen(function* () {
     state = yield* WorkerState
-    return yield* work(settings)
+    encoders = yield* Encoders
+    return yield* work({ ...settings, ...own })
   }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
   return {
     ...worker,
     fiber,
     times: (name: Call["name"]) => worker.called(name).map((call) => call.at - began / 1000),
-    activity: Effect.suspend(() => SubscriptionRef.get(state))
+    activity: Effect.suspend(() => SubscriptionRef.get(state)),
+    capabilities: Effect.suspend(() => encoders.capabilities)
   }
 })
 
@@ -319,9 +326,9 @@ describe("a worker that starts", () => {
       assert.isEmpty(worker.called("claim"))
       assert.strictEqual((yield* worker.activity).phase, "starting")
       yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(worker.times("heartbeat").slice(6), [45])
+      assert.deepStrictEqual(worker.times("heartbeat").slice(6), [45, 45])
       assert.deepStrictEqual(worker.times("claim"), [45])
-      assert.deepStrictEqual(yield* worker.activity, { phase: "working", tasks: 0, connected: true })
+      assert.deepStrictEqual(yield* worker.activity, { phase: "working", tasks: 0, room: 1, connected: true })
     })
   )
 
@@ -408,9 +415,9 @@ describe("a worker at work", () => {
       // Sixteen files, five seconds each.
       const worker = yield* working({ api: { claim: claims(aTask) }, encodeSeconds: 5 })
       yield* TestClock.adjust("125 seconds")
-      assert.deepStrictEqual(worker.times("heartbeat"), [0, 30, 60, 90, 120])
+      assert.deepStrictEqual(worker.times("heartbeat"), [0, 0, 30, 60, 90, 120])
       const statuses = worker.called("heartbeat").map((call) => (call.argument as { readonly status: string }).status)
-      assert.deepStrictEqual(statuses, ["idle", "busy", "busy", "idle", "idle"])
+      assert.deepStrictEqual(statuses, ["idle", "idle", "busy", "busy", "idle", "idle"])
       assert.strictEqual((yield* worker.activity).tasks, 0)
     })
   )
@@ -419,12 +426,94 @@ describe("a worker at work", () => {
     Effect.gen(function* () {
       let beats = 0
       const worker = yield* working({
-        api: { heartbeat: () => (++beats === 2 ? unreachable : Effect.succeed({ welcome: true })) }
+        api: { heartbeat: () => (++beats === 3 ? unreachable : Effect.succeed({ welcome: true })) }
       })
       yield* TestClock.adjust("31 seconds")
       assert.isFalse((yield* worker.activity).connected)
       yield* TestClock.adjust("30 seconds")
       assert.isTrue((yield* worker.activity).connected)
+    })
+  )
+
+  it.effect("first says that it is there, then what it can do, and only then asks for work", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({ trialSeconds: 40 })
+      yield* TestClock.adjust("39 seconds")
+      const told = () =>
+        worker
+          .called("heartbeat")
+          .map((call) => (call.argument as { readonly capabilities: Capabilities | null }).capabilities)
+      assert.deepStrictEqual(told(), [null, null])
+      assert.isEmpty(worker.called("claim"))
+      assert.strictEqual((yield* worker.activity).phase, "starting")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(told().at(-1)?.ffmpegVersion, "7.1")
+      assert.deepStrictEqual(worker.times("claim"), [40])
+      assert.strictEqual((yield* worker.activity).phase, "working")
+    })
+  )
+
+  it.effect("does not wait for an answer before it gets to know its machine", () =>
+    Effect.gen(function* () {
+      let answered = false
+      const heartbeat = () =>
+        Effect.suspend(() => (answered ? Effect.succeed({ welcome: true }) : Effect.never)).pipe(
+          Effect.delay("1 second")
+        )
+      const worker = yield* working({ api: { heartbeat }, trialSeconds: 1 })
+      yield* TestClock.adjust("4 seconds")
+      assert.isNotNull(yield* worker.capabilities)
+      answered = true
+    })
+  )
+
+  it.effect("ends where there is nothing to encode with", () =>
+    Effect.gen(function* () {
+      const missing = new TranscodeFailed({ reason: "device", problem: "no ffmpeg. Install it", details: "" })
+      const worker = yield* working({ detect: Effect.fail(missing) })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* Effect.flip(Fiber.join(worker.fiber)), missing)
+    })
+  )
+
+  it.effect("works on as many tasks at once as it is told, and gives all of them back", () =>
+    Effect.gen(function* () {
+      let claimed = 0
+      const claim = Effect.sync(() => Option.some({ task: claimedTask(++claimed), leaseSeconds: 90 }))
+      const worker = yield* working({ api: { claim }, encodeSeconds: 10 }, { concurrency: 3 })
+      yield* TestClock.adjust("60 seconds")
+      assert.lengthOf(worker.called("claim"), 3)
+      assert.deepInclude(yield* worker.activity, { tasks: 3, room: 3 })
+      // Seventeen files of ten seconds each: three have ended, and three others have begun.
+      yield* TestClock.adjust("150 seconds")
+      assert.lengthOf(worker.called("complete"), 3)
+      assert.lengthOf(worker.called("claim"), 6)
+      yield* Fiber.interrupt(worker.fiber)
+      assert.lengthOf(worker.called("release"), 3)
+      assert.strictEqual((yield* worker.activity).tasks, 0)
+    })
+  )
+
+  it.effect("asks no more often for having room for many", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({}, { concurrency: 4 })
+      yield* TestClock.adjust("16 seconds")
+      assert.deepStrictEqual(worker.times("claim"), [0, 5, 10, 15])
+    })
+  )
+
+  it.effect("goes on with its other tasks when one fails", () =>
+    Effect.gen(function* () {
+      let claimed = 0
+      const claim = Effect.sync(() =>
+        claimed < 2 ? Option.some({ task: claimedTask(++claimed), leaseSeconds: 90 }) : Option.none()
+      )
+      const download: WorkerApi["Service"]["download"] = ({ taskId }) =>
+        taskId === claimedTask(1).taskId ? new WorkspaceError({ problem: "broken disk" }) : Effect.void
+      const worker = yield* working({ api: { claim, download } }, { concurrency: 2 })
+      yield* TestClock.adjust("20 seconds")
+      assert.lengthOf(worker.called("fail"), 1)
+      assert.lengthOf(worker.called("complete"), 1)
     })
   )
 

@@ -14,6 +14,7 @@ import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { Workspace } from "../../../src/domain/ports/Workspace.ts"
 import { Slug } from "../../../src/domain/videos/Slug.ts"
+import type { Capabilities } from "../../../src/domain/workers/Capabilities.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { jobId, leaseId, sha256, taskId, videoId } from "./ids.ts"
@@ -31,6 +32,15 @@ export const claimedTask = (n = 1): ClaimedTask => ({
   leaseId: leaseId(n),
   attempt: 1,
   expiresAt: new Date(0)
+})
+
+/** What trials on a machine would have found. */
+export const capable = (encoders: ReadonlyArray<Encoder>): Capabilities => ({
+  ffmpegVersion: "7.1",
+  devices: [],
+  decoders: ["h264"],
+  encoders,
+  refused: []
 })
 
 const software: Encoder = { name: "libx264", codec: "h264", backend: "software", device: null }
@@ -113,6 +123,9 @@ export const makeWorker = (
     /** Names of files that the encoder loses. */
     readonly lost?: ReadonlyArray<string>
     readonly encoders?: ReadonlyArray<Encoder>
+    readonly detect?: Transcoder["Service"]["detect"]
+    /** How long the trials of encoders take. */
+    readonly trialSeconds?: number
   } = {}
 ): FakeWorker => {
   const calls: FakeWorker["calls"] = []
@@ -189,7 +202,8 @@ export const makeWorker = (
         Layer.succeed(
           Transcoder,
           Transcoder.of({
-            capabilities: { ffmpegVersion: "7.1", encoders: options.encoders ?? [software], refused: [] },
+            detect:
+              options.detect ?? Effect.as(pace(options.trialSeconds ?? 0), capable(options.encoders ?? [software])),
             tryOut: () => Effect.void,
             transcode: options.transcode ?? transcode,
             poster: ({ path }) =>

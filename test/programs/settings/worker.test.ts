@@ -14,6 +14,7 @@ describe("the settings of a worker", () => {
       assert.strictEqual(settings.address, "http://api:9002")
       assert.strictEqual(settings.healthPort, 8080)
       assert.strictEqual(settings.nvencSessions, null)
+      assert.strictEqual(settings.concurrency, null)
       assert.strictEqual(settings.keepFree, 512 * 1024 * 1024)
       assert.strictEqual(Duration.toSeconds(settings.drainFor), 20)
       assert.strictEqual(settings.codec, "h264")
@@ -73,11 +74,13 @@ describe("the settings of a worker", () => {
       const settings = yield* read({
         VLOG_HWACCEL_PREFERRED_CODEC: "av1",
         VLOG_NVENC_MAX_SESSIONS: "3",
+        VLOG_WORKER_CONCURRENCY: "2",
         VLOG_WORKER_MIN_FREE_SPACE: "2 GiB",
         VLOG_WORKER_DRAIN_SECONDS: "240"
       })
       assert.strictEqual(settings.codec, "av1")
       assert.strictEqual(settings.nvencSessions, 3)
+      assert.strictEqual(settings.concurrency, 2)
       assert.strictEqual(settings.keepFree, 2 * 1024 ** 3)
       assert.strictEqual(Duration.toSeconds(settings.drainFor), 240)
     })
@@ -88,6 +91,7 @@ describe("the settings of a worker", () => {
     ["VLOG_WORKER_HEALTH_PORT", "70000"],
     ["VLOG_NVENC_MAX_SESSIONS", "0"],
     ["VLOG_NVENC_MAX_SESSIONS", "2.5"],
+    ["VLOG_WORKER_CONCURRENCY", "0"],
     ["VLOG_WORKER_DRAIN_SECONDS", "soon"],
     ["VLOG_WORKER_DRAIN_SECONDS", "-1"],
     ["VLOG_HWACCEL_TYPE", "apple"]

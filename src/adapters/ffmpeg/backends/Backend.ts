@@ -47,6 +47,8 @@ export interface BackendModule {
     readonly encoder: Encoder
     readonly maxBitrate: number
     readonly grid: SegmentGrid
+    /** For this encoder, where it runs on the processor; null leaves it to the encoder. */
+    readonly threads: number | null
   }): ReadonlyArray<string>
 }
 

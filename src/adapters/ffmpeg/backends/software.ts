@@ -1,13 +1,14 @@
 /** Encoders that run on the processor. */
 import type { VideoCodec } from "../../../domain/media/Codec.ts"
-import type { SegmentGrid } from "../../../domain/media/SegmentGrid.ts"
 import { type BackendModule, cappedBy, forcedKeyframes, hvc1 } from "./Backend.ts"
+
+type Make = BackendModule["encodeOptions"]
 
 /**
  * `faster` costs 0.66 of `medium`'s processor time for 9 % more bits, the best trade of x264's presets. Scene cuts stay
  * on: a keyframe more inside a segment does no harm. x264 closes its groups of pictures by itself.
  */
-const h264 = (maxBitrate: number, grid: SegmentGrid) => [
+const h264: Make = ({ grid, maxBitrate, threads }) => [
   "-preset",
   "faster",
   "-profile:v",
@@ -19,11 +20,12 @@ const h264 = (maxBitrate: number, grid: SegmentGrid) => [
   ...cappedBy(maxBitrate),
   "-x264-params",
   `keyint=${grid.framesPerSegment}:min-keyint=1`,
+  ...(threads === null ? [] : ["-threads", String(threads)]),
   ...forcedKeyframes(grid)
 ]
 
 /** Open groups of pictures would break switching. */
-const hevc = (maxBitrate: number, grid: SegmentGrid) => [
+const hevc: Make = ({ grid, maxBitrate, threads }) => [
   "-preset",
   "superfast",
   "-pix_fmt",
@@ -33,12 +35,15 @@ const hevc = (maxBitrate: number, grid: SegmentGrid) => [
   "26",
   ...cappedBy(maxBitrate),
   "-x265-params",
-  `keyint=${grid.framesPerSegment}:min-keyint=1:open-gop=0:log-level=error`,
+  `keyint=${grid.framesPerSegment}:min-keyint=1:open-gop=0:log-level=error${threads === null ? "" : `:pools=${threads}`}`,
   ...forcedKeyframes(grid)
 ]
 
+/** Processors to SVT-AV1 1 and 2; to version 3 a level, of which this is the highest. */
+const mostParallel = 6
+
 /** SVT-AV1 1.x places keyframes by its interval and ignores forced ones, so that the interval is the grid itself. */
-const av1 = (maxBitrate: number, grid: SegmentGrid) => [
+const av1: Make = ({ grid, maxBitrate, threads }) => [
   "-preset",
   "10",
   "-pix_fmt",
@@ -50,14 +55,10 @@ const av1 = (maxBitrate: number, grid: SegmentGrid) => [
   "-g",
   String(grid.framesPerKeyframe),
   "-svtav1-params",
-  "irefresh-type=2:scd=0"
+  `irefresh-type=2:scd=0${threads === null ? "" : `:lp=${Math.min(threads, mostParallel)}`}`
 ]
 
-const options: Readonly<Record<VideoCodec, (maxBitrate: number, grid: SegmentGrid) => ReadonlyArray<string>>> = {
-  h264,
-  hevc,
-  av1
-}
+const options: Readonly<Record<VideoCodec, Make>> = { h264, hevc, av1 }
 
 export const software: BackendModule = {
   backend: "software",
@@ -68,5 +69,5 @@ export const software: BackendModule = {
   ],
   modes: [undefined],
   candidates: () => [{ device: null }],
-  encodeOptions: ({ encoder, grid, maxBitrate }) => options[encoder.codec](maxBitrate, grid)
+  encodeOptions: (wish) => options[wish.encoder.codec](wish)
 }

@@ -97,7 +97,12 @@ const make = (options: ClientOptions) =>
 
     const heartbeat: WorkerApi["Service"]["heartbeat"] = Effect.fn("WorkerApi.heartbeat")(function* (report) {
       const answer = yield* apiError(
-        client.worker.heartbeat({ payload: { status: report.status, metadata: metadataOf(report.capabilities) } })
+        client.worker.heartbeat({
+          payload: {
+            status: report.status,
+            ...(report.capabilities === null ? {} : { metadata: metadataOf(report.capabilities) })
+          }
+        })
       )
       return { welcome: answer.version_ok }
     })
