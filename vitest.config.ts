@@ -11,7 +11,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**"], sequence: { groupOrder: 0 } }
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/e2e/**", "test/image/**"],
+          sequence: { groupOrder: 0 }
+        }
       },
       {
         extends: true,
@@ -24,6 +29,11 @@ export default defineConfig({
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 }
         }
+      },
+      {
+        extends: true,
+        // Minutes long, and for machines that can build images: by itself, `npm run test:image`.
+        test: { name: "image", include: ["test/image/**/*.test.ts"], testTimeout: 600_000, sequence: { groupOrder: 2 } }
       }
     ]
   }

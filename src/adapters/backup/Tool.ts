@@ -6,6 +6,7 @@ import { type Archive, ArchiveRefused, BackupTool, ToolMissing } from "../../dom
 import { type ExitStatus, type Handle, type SpawnFailed, Subprocess } from "../process/Subprocess.ts"
 import { identifier } from "./DatabaseQueries.ts"
 import { anyDatabaseProblem, databaseProblem, errorLine } from "./Problems.ts"
+import { needsScript, runScript } from "./OlderServer.ts"
 import * as Psql from "./Psql.ts"
 import { connectionString, Servers } from "./Servers.ts"
 import * as Zstd from "./Zstd.ts"
@@ -99,34 +100,46 @@ const make = Effect.gen(function* () {
     Effect.provideService(Subprocess, subprocess)
   )
 
-  const restore = Effect.fn("BackupTool.restore")(function* <E>(
-    archive: Archive<E>,
-    wrapping: Wrapping,
-    options: Parameters<BackupTool["Service"]["restore"]>[2]
-  ) {
-    const { into, tables } = options
-    const schemas = [...new Set(tables.map(({ schema }) => schema))]
-    if (schemas.length > 0) yield* makeSchemas(into, schemas)
-    const handle = yield* subprocess
-      .start(
-        "pg_restore",
-        [
-          ["--single-transaction", "--exit-on-error", "--no-password"],
-          options.withRoles ? [] : ["--no-owner", "--no-privileges"],
-          schemas.map((schema) => `--schema=${schema}`),
-          tables.map(({ name }) => `--table=${name}`),
-          `--dbname=${connectionString(into.name)}`
-        ].flat(),
-        { env: servers[into.server], bareEnvironment: true, stdin: "pipe", stdout: "ignore", grace: "5 seconds" }
-      )
-      .pipe(Effect.catchTag("SpawnFailed", missing))
-    const status = yield* feedAll(handle, unwrap(archive, wrapping))
-    if (status.code !== 0) {
-      const problem = databaseProblem(yield* handle.stderrTail)
-      if (problem !== undefined) return yield* problem
-    }
-    yield* checkExit(handle, status)
-  }, Effect.scoped)
+  const restore = Effect.fn("BackupTool.restore")(
+    function* <E>(archive: Archive<E>, wrapping: Wrapping, options: Parameters<BackupTool["Service"]["restore"]>[2]) {
+      const { into, tables } = options
+      const schemas = [...new Set(tables.map(({ schema }) => schema))]
+      if (schemas.length > 0) yield* makeSchemas(into, schemas)
+      const environment = servers[into.server]
+      const script = yield* needsScript(yield* version, environment, into)
+      const restoring = yield* subprocess
+        .start(
+          "pg_restore",
+          [
+            script
+              ? ["--file=-"]
+              : ["--single-transaction", "--exit-on-error", "--no-password", `--dbname=${connectionString(into.name)}`],
+            options.withRoles ? [] : ["--no-owner", "--no-privileges"],
+            schemas.map((schema) => `--schema=${schema}`),
+            tables.map(({ name }) => `--table=${name}`)
+          ].flat(),
+          {
+            env: environment,
+            bareEnvironment: true,
+            stdin: "pipe",
+            stdout: script ? "lines" : "ignore",
+            grace: "5 seconds"
+          }
+        )
+        .pipe(Effect.catchTag("SpawnFailed", missing))
+      const reading = feedAll(restoring, unwrap(archive, wrapping))
+      const { handle, status } = script
+        ? yield* runScript(restoring, reading, environment, into)
+        : { handle: restoring, status: yield* reading }
+      if (status.code !== 0) {
+        const problem = databaseProblem(yield* handle.stderrTail)
+        if (problem !== undefined) return yield* problem
+      }
+      yield* checkExit(handle, status)
+    },
+    Effect.scoped,
+    Effect.provideService(Subprocess, subprocess)
+  )
 
   return BackupTool.of({ version, dump, contents, listsTable, readThrough, restore })
 })
