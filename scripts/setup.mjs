@@ -210,6 +210,17 @@ const programs = (wanted) => {
   }
 }
 
+/** ffmpeg runs in a sandbox where this is there, and without one where it is not: never a reason to stop. */
+const sandbox = () => {
+  if (process.platform !== "linux" || onPath("bwrap") || !mayInstall) return
+  const manager = managers.find(({ program }) => onPath(program))
+  if (manager === undefined || !(isRoot || (onPath("sudo") && run("sudo", ["-n", "true"]).ok))) return
+  const call = [...(isRoot ? [] : ["sudo", "-n"]), "env", "DEBIAN_FRONTEND=noninteractive", manager.program]
+  if (!run(call[0], [...call.slice(1), ...manager.install, "bubblewrap"]).ok) {
+    console.log("bubblewrap could not be installed: ffmpeg will run without a sandbox. See VLOG_FFMPEG_SANDBOX.")
+  }
+}
+
 /** PostgreSQL refuses to run as root; as root, the embedded server runs as this user. */
 const postgresUser = () => {
   if (process.platform !== "linux" || !isRoot || run("id", ["-u", "postgres"]).ok) return
@@ -233,6 +244,7 @@ const setUp = () => {
   }
   packages()
   programs(mode === "test" ? ["ffmpeg", "postgres", "chromium"] : ["ffmpeg", "postgres"])
+  sandbox()
   postgresUser()
 }
 

@@ -4,6 +4,7 @@ import { Deferred, Effect, Layer } from "effect"
 import pkg from "../../package.json" with { type: "json" }
 import { readAllowance } from "../adapters/cgroup/Limits.ts"
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
+import * as Sandbox from "../adapters/ffmpeg/Sandbox.ts"
 import * as FfmpegTranscoder from "../adapters/ffmpeg/Transcoder.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
 import * as Ops from "../adapters/ops/Server.ts"
@@ -31,14 +32,31 @@ const secondSignal = Effect.gen(function* () {
   return { hurry: Deferred.await(hurry) }
 })
 
+const sayConfinement = ({ reason, sandbox }: Sandbox.SandboxReport) =>
+  sandbox === "bubblewrap"
+    ? Effect.logInfo("ffmpeg runs in a sandbox", { sandbox })
+    : Effect.logWarning(
+        sandbox === "none" ? "ffmpeg runs without a sandbox" : "ffmpeg runs in a sandbox that has a network",
+        { sandbox, reason }
+      )
+
 launch(
   Effect.gen(function* () {
     const settings = yield* workerSettings
     const { address, healthPort, key, leaseSeconds, login } = settings
     const { hurry } = yield* secondSignal
-    const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(Layer.provide(Subprocess.layer))
+    const sandbox = yield* Sandbox.open({ mode: settings.sandbox, memory: settings.maxMemory }).pipe(
+      Effect.tap(({ report }) => sayConfinement(report)),
+      Effect.provide(Subprocess.layer)
+    )
+    const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(
+      Layer.provide([Subprocess.layer, Layer.succeed(Sandbox.Sandbox)(sandbox)])
+    )
     const machine = Layer.mergeAll(Layer.provideMerge(Encoders.layer, ffmpeg), WorkerState.layer)
-    const ops = healthPort === null ? Layer.empty : Ops.layer({ version: pkg.version, address, port: healthPort })
+    const ops =
+      healthPort === null
+        ? Layer.empty
+        : Ops.layer({ version: pkg.version, address, port: healthPort, confinement: sandbox.report })
     const layers = Layer.mergeAll(
       SegmentInspector.layer,
       DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),

@@ -9,6 +9,7 @@ import type { BackendModule, Candidate } from "./backends/Backend.ts"
 import { backends } from "./backends/index.ts"
 import { cause } from "./FailureReason.ts"
 import { look, type Machine } from "./Machine.ts"
+import { Sandbox } from "./Sandbox.ts"
 
 /** `ffmpeg version 5.1.9-0+deb12u1 Copyright ...` */
 const versionOf = (output: string): string => /^ffmpeg version (\S+)/.exec(output)?.[1] ?? "unknown"
@@ -33,7 +34,12 @@ const patience = "30 seconds"
 /** Makes a few frames, and fails with the driver's own words. */
 export const tryOut = Effect.fn("Detection.tryOut")(function* (encoder: Encoder) {
   const subprocess = yield* Subprocess
-  yield* subprocess.run("ffmpeg", trialArguments(encoder), { env: environmentFor(encoder) }).pipe(
+  const around = (yield* Sandbox).around({
+    purpose: "encode",
+    devices: encoder.backend !== "software",
+    env: environmentFor(encoder)
+  })
+  yield* subprocess.run("ffmpeg", trialArguments(encoder), around).pipe(
     Effect.mapError((error) => {
       if (error._tag === "SpawnFailed") return unusable(error.message)
       const problem = error.signal === null ? cause(error.stderrTail) : `ffmpeg was killed by ${error.signal}`

@@ -33,12 +33,22 @@ const demuxers = [
 /** 8192x8192, more than any picture that is taken. */
 const maxPixels = 8192 * 8192
 
+/** Films carry tens of tracks, subtitles and fonts, each a stream. */
+const maxStreams = 256
+
+/** The most that one allocation may be; no plane of the largest picture needs as much. */
+const maxAllocation = 512 * 1024 ** 2
+
 /** Placed before `-i`; the same for ffmpeg and ffprobe. */
 export const inputOptions = (path: string): ReadonlyArray<string> => [
   "-protocol_whitelist",
   "file",
   "-format_whitelist",
   demuxers.join(","),
+  "-max_alloc",
+  String(maxAllocation),
+  "-max_streams",
+  String(maxStreams),
   "-max_pixels",
   String(maxPixels),
   "-i",

@@ -1,12 +1,27 @@
 /** MediaProbe by ffprobe. */
-import { Effect, Layer, Schema, Stream } from "effect"
+import { Duration, Effect, Layer, Schema, Stream } from "effect"
 import { open, stat } from "node:fs/promises"
 import { SourceRejected } from "../../domain/media/Source.ts"
 import { MediaProbe, ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
 import { Subprocess } from "../process/Subprocess.ts"
 import { lastWords } from "./FailureReason.ts"
 import { inputOptions } from "./InputOptions.ts"
+import { Sandbox } from "./Sandbox.ts"
 import { collectPacket, packetEntries, type PacketTimes, probeEntries, ProbeOutput, toSource } from "./ProbeOutput.ts"
+
+/** A day of 60 pictures a second with two sound tracks has half of it; the times of all of them are kept in memory. */
+const maxPackets = 30_000_000
+
+const tooManyPackets = Effect.fail(
+  new SourceRejected({
+    problem: `The file is in more than ${maxPackets} pieces`,
+    remedy: "Convert it with another program and upload the result"
+  })
+)
+
+/** For a file that is read once, at the least speed of a disk in bytes a second, by a machine that has much to do. */
+const patience = Duration.minutes(5)
+const slowestDisk = 5_000_000
 
 const decodeOutput = Schema.decodeUnknownEffect(ProbeOutput)
 
@@ -20,10 +35,15 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
   MediaProbe,
   Effect.gen(function* () {
     const subprocess = yield* Subprocess
+    const sandbox = yield* Sandbox
 
     const describe = (path: string) =>
       subprocess
-        .run("ffprobe", ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)])
+        .run(
+          "ffprobe",
+          ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)],
+          sandbox.around({ purpose: "probe", reads: [path] })
+        )
         .pipe(
           Effect.catchTags({
             SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
@@ -40,21 +60,22 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
     const scan = Effect.fnUntraced(
       function* (path: string) {
         const streams = new Map<number, PacketTimes>()
-        const child = yield* subprocess.start("ffprobe", [
-          "-v",
-          "error",
-          "-of",
-          "csv=p=0",
-          "-show_entries",
-          packetEntries,
-          ...inputOptions(path)
-        ])
-        yield* Stream.runForEach(child.lines, (line) => Effect.sync(() => collectPacket(streams, line)))
+        const child = yield* subprocess.start(
+          "ffprobe",
+          ["-v", "error", "-of", "csv=p=0", "-show_entries", packetEntries, ...inputOptions(path)],
+          sandbox.around({ purpose: "probe", reads: [path] })
+        )
+        let packets = 0
+        yield* child.lines.pipe(
+          Stream.takeWhile(() => packets++ < maxPackets),
+          Stream.runForEach((line) => Effect.sync(() => collectPacket(streams, line)))
+        )
+        if (packets > maxPackets) return yield* tooManyPackets
         yield* Effect.ignore(child.exit)
         return streams
       },
       Effect.scoped,
-      Effect.mapError((error) => new ProbeUnavailable({ problem: error.message }))
+      Effect.catchTag("SpawnFailed", (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })))
     )
 
     const probe = Effect.fn("MediaProbe.probe")(function* (path: string) {
@@ -62,7 +83,13 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
         try: () => stat(path),
         catch: (cause) => new ProbeUnavailable({ problem: `${path} cannot be read: ${String(cause)}` })
       })
-      const source = toSource(yield* describe(path), yield* scan(path), size)
+      const { described, packets } = yield* Effect.all({ described: describe(path), packets: scan(path) }).pipe(
+        Effect.timeoutOrElse({
+          duration: Duration.sum(patience, Duration.seconds(size / slowestDisk)),
+          orElse: () => new ProbeUnavailable({ problem: `ffprobe does not come to an end with ${path}` })
+        })
+      )
+      const source = toSource(described, packets, size)
       return source ?? (yield* notAVideo("it has no moving pictures"))
     })
 

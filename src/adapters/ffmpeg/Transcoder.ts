@@ -1,7 +1,7 @@
 /** Transcoder by one ffmpeg a task. */
-import { type Cause, Clock, Duration, Effect, Layer, Queue, Semaphore, Stream } from "effect"
+import { type Cause, Clock, Context, Duration, Effect, Layer, Queue, Semaphore, Stream } from "effect"
 import { access, mkdir, readFile } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
@@ -14,6 +14,7 @@ import { environmentFor, listName, posterArguments, posterAt, transcodeArguments
 import { detect, tryOut } from "./Detection.ts"
 import { cause, failureReason } from "./FailureReason.ts"
 import { passes } from "./Passes.ts"
+import { Sandbox } from "./Sandbox.ts"
 import { makeProgressReader } from "./ProgressLines.ts"
 
 const lookEvery = Duration.millis(200)
@@ -78,6 +79,8 @@ type Events = Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
 const make = (options: TranscoderOptions) =>
   Effect.gen(function* () {
     const subprocess = yield* Subprocess
+    const sandbox = yield* Sandbox
+    const surroundings = Context.make(Subprocess, subprocess).pipe(Context.add(Sandbox, sandbox))
     const sessions = yield* Semaphore.make(options.nvencSessions ?? 1)
 
     /** One ffmpeg. `progress` makes of its frames those of the whole plan. */
@@ -100,9 +103,17 @@ const make = (options: TranscoderOptions) =>
         )
       )
 
-      const child = yield* subprocess.start("ffmpeg", transcodeArguments(job.plan, { source: job.source, folderOf }), {
-        env: environmentFor(job.plan.encoder)
-      })
+      const child = yield* subprocess.start(
+        "ffmpeg",
+        transcodeArguments(job.plan, { source: job.source, folderOf }),
+        sandbox.around({
+          purpose: "encode",
+          reads: [job.source],
+          writes: [job.folder],
+          devices: job.plan.encoder.backend !== "software",
+          env: environmentFor(job.plan.encoder)
+        })
+      )
       const read = makeProgressReader()
       let frames = 0
       let advancedAt = yield* Clock.monotonicTimeNanos
@@ -166,15 +177,19 @@ const make = (options: TranscoderOptions) =>
       readonly path: string
     }) {
       const take = (at: number) =>
-        subprocess.run("ffmpeg", posterArguments(job.plan, { source: job.source, poster: job.path }, at))
+        subprocess.run(
+          "ffmpeg",
+          posterArguments(job.plan, { source: job.source, poster: job.path }, at),
+          sandbox.around({ purpose: "encode", reads: [job.source], writes: [dirname(job.path)] })
+        )
       yield* take(posterAt(job.plan))
       // No picture begins after that where one stands for the whole time, or where only the sound goes on.
       if (!(yield* Effect.isSuccess(Effect.tryPromise(() => access(job.path))))) yield* take(0)
     }, Effect.mapError(toTranscodeFailed))
 
     return Transcoder.of({
-      detect: Effect.provideService(detect(options.root ?? "/"), Subprocess, subprocess),
-      tryOut: (encoder) => Effect.provideService(tryOut(encoder), Subprocess, subprocess),
+      detect: Effect.provide(detect(options.root ?? "/"), surroundings),
+      tryOut: (encoder) => Effect.provide(tryOut(encoder), surroundings),
       transcode,
       poster
     })

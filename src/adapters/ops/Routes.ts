@@ -13,6 +13,8 @@ export interface OpsOptions {
   readonly version: string
   /** Of the Worker API, without a name and a password. */
   readonly address: string
+  /** What keeps ffmpeg away from the rest of the machine, and why nothing better does. */
+  readonly confinement: { readonly sandbox: string; readonly reason: string | null }
   /** Where programs are looked for; the PATH of this process unless said otherwise. */
   readonly path?: string
 }
@@ -65,6 +67,8 @@ export const routes = (options: OpsOptions) =>
           phase,
           tasks,
           tasks_max: room,
+          ffmpeg_sandbox: options.confinement.sandbox,
+          ffmpeg_sandbox_reason: options.confinement.reason,
           ...(capabilities === null ? {} : told(capabilities))
         })
       })

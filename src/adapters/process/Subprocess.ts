@@ -4,6 +4,7 @@
  */
 import { constants } from "node:fs"
 import { access } from "node:fs/promises"
+import { constants as os } from "node:os"
 import { isAbsolute, resolve } from "node:path"
 import { PassThrough, type Readable, type Writable } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
@@ -66,6 +67,8 @@ export interface StartOptions {
    * `false` for a child that is to live on. Linux with setpriv of util-linux only; elsewhere such a child stays.
    */
   readonly diesWithParent?: NodeJS.Signals | false | undefined
+  /** Words of a command that this one is put behind, such as a sandbox. It must end as its command does, as shells do. */
+  readonly behind?: ReadonlyArray<string> | undefined
 }
 
 export interface Handle {
@@ -199,9 +202,13 @@ export class Subprocess extends Context.Service<
 
 function launch(program: string, args: ReadonlyArray<string>, options: StartOptions, setpriv: string | undefined) {
   const stderr = options.stderr ?? "tail"
-  const [file, fullArgs] =
-    setpriv === undefined ? [program, args] : [setpriv, [...setprivArgs(options), "--", program, ...args]]
-  const child = execa(file, fullArgs, {
+  const words: ReadonlyArray<string> = [
+    ...(setpriv === undefined ? [] : [setpriv, ...setprivArgs(options), "--"]),
+    ...(options.behind ?? []),
+    program,
+    ...args
+  ]
+  const child = execa(words[0]!, words.slice(1), {
     cwd: options.cwd ?? process.cwd(),
     env: { ...options.env },
     extendEnv: options.bareEnvironment !== true,
@@ -232,7 +239,7 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
   let othersRemain = false
   const exited = new Promise<ExitStatus>((done) => {
     node.once("exit", (code, signal) => {
-      status = { code, signal }
+      status = options.behind === undefined ? { code, signal } : endingInside(code, signal)
       othersRemain = groupExists(node.pid)
       done(status)
     })
@@ -281,6 +288,13 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
     stop,
     spawnError: () => child.then((result) => result.cause ?? result)
   }
+}
+
+/** A command that runs another one tells of a signal by an exit code of 128 and the signal's number, as shells do. */
+function endingInside(code: number | null, signal: NodeJS.Signals | null): ExitStatus {
+  const number = (code ?? 0) - 128
+  const [name] = Object.entries(os.signals).find(([, value]) => value === number) ?? []
+  return name === undefined || number > 31 ? { code, signal } : { code: null, signal: name as NodeJS.Signals }
 }
 
 function setprivArgs(options: StartOptions): ReadonlyArray<string> {

@@ -1,4 +1,5 @@
 /** What the environment says to a worker. */
+import { resolve } from "node:path"
 import { ByteSize, Config, Duration, Effect, Option, Schema } from "effect"
 import { defaultLeaseSeconds, LeaseSeconds } from "../../domain/jobs/Lease.ts"
 import { VideoCodec } from "../../domain/media/Codec.ts"
@@ -51,15 +52,22 @@ export const workerSettings = Effect.map(
     minFree: Config.ByteSize("VLOG_WORKER_MIN_FREE_SPACE").pipe(
       Config.withDefault(ByteSize.fromInputUnsafe("512 MiB"))
     ),
+    sandbox: Config.Literals(["auto", "require", "off"], "VLOG_FFMPEG_SANDBOX").pipe(
+      Config.withDefault("auto" as const)
+    ),
+    maxMemory: Config.ByteSize("VLOG_FFMPEG_MAX_MEMORY").pipe(Config.option),
     nvencSessions: Config.schema(Count, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),
     concurrency: Config.schema(Count, "VLOG_WORKER_CONCURRENCY").pipe(Config.option),
     healthPort: Config.schema(HealthPort, "VLOG_WORKER_HEALTH_PORT").pipe(Config.withDefault("8080"))
   }),
-  ({ address, concurrency, healthPort, hwaccel, minFree, nvencSessions, ...rest }) => ({
+  ({ address, concurrency, healthPort, hwaccel, maxMemory, minFree, nvencSessions, workDir, ...rest }) => ({
     ...rest,
     ...withoutLogin(address),
     healthPort: healthPort === "off" || Number(healthPort) === 0 ? null : Number(healthPort),
     keepFree: Number(minFree),
+    maxMemory: Option.getOrNull(Option.map(maxMemory, Number)),
+    // Sandboxes know no working directory.
+    workDir: resolve(workDir),
     nvencSessions: Option.getOrNull(nvencSessions),
     concurrency: Option.getOrNull(concurrency),
     policy: policies[hwaccel] as EncoderPolicy

@@ -51,6 +51,8 @@ const folderWith = (programs: ReadonlyArray<string>) =>
     (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
   )
 
+const confinement = { sandbox: "none", reason: "bubblewrap: bwrap is not installed" }
+
 const serving = <A, E>(
   use: (get: (path: string) => Effect.Effect<Response>) => Effect.Effect<A, E, WorkerState | Encoders>,
   options: { readonly programs?: ReadonlyArray<string>; readonly address?: string } = {}
@@ -59,7 +61,7 @@ const serving = <A, E>(
     const port = yield* freePort
     const path = yield* folderWith(options.programs ?? ["ffmpeg"])
     const address = options.address ?? "http://api:9002"
-    const server = Ops.layer({ version: "1.2.3", address, port, path }).pipe(Layer.provideMerge(machine))
+    const server = Ops.layer({ version: "1.2.3", address, port, path, confinement }).pipe(Layer.provideMerge(machine))
     const get = (path: string) => Effect.promise(() => fetch(`http://127.0.0.1:${port}${path}`))
     return yield* Effect.provide(use(get), server)
   }).pipe(Effect.scoped)
@@ -172,6 +174,8 @@ describe("a worker's own server", () => {
             tasks: 0,
             tasks_max: 2,
             ffmpeg_version: "7.1.5",
+            ffmpeg_sandbox: "none",
+            ffmpeg_sandbox_reason: "bubblewrap: bwrap is not installed",
             devices: [{ device: "0", vendor: "nvidia", name: "NVIDIA L4", driver: "570.133.20" }],
             decoders: ["h264"],
             encoders: ["libx264"],
@@ -210,7 +214,7 @@ describe("a worker's own server", () => {
   it.live("says which port is taken, and by which setting it is chosen", () =>
     Effect.gen(function* () {
       const port = yield* freePort
-      const options = { version: "1.2.3", address: "http://api:9002", port }
+      const options = { version: "1.2.3", address: "http://api:9002", port, confinement }
       const server = () => Layer.build(Layer.provide(Layer.fresh(Ops.layer(options)), machine))
       yield* server()
       const error = yield* Effect.flip(server())
