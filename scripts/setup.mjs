@@ -210,9 +210,11 @@ const programs = (wanted) => {
   }
 }
 
-/** ffmpeg runs in a sandbox where this is there, and without one where it is not: never a reason to stop. */
+/** ffmpeg runs in a sandbox where this is there, and without one where it is not: tried once, never a reason to stop. */
 const sandbox = () => {
-  if (process.platform !== "linux" || onPath("bwrap") || !mayInstall) return
+  const stampFile = join(root, "node_modules", ".vlog-bubblewrap")
+  if (process.platform !== "linux" || onPath("bwrap") || !mayInstall || existsSync(stampFile)) return
+  writeFileSync(stampFile, "")
   const manager = managers.find(({ program }) => onPath(program))
   if (manager === undefined || !(isRoot || (onPath("sudo") && run("sudo", ["-n", "true"]).ok))) return
   const call = [...(isRoot ? [] : ["sudo", "-n"]), "env", "DEBIAN_FRONTEND=noninteractive", manager.program]

@@ -65,7 +65,9 @@ beforeEach(async () => {
 Object.defineProperty(process, "platform", { value: "linux" })\n`
   )
   await symlink("/usr/bin/env", bin("env"))
-  await Promise.all(["npm", "ffmpeg", "ffprobe", "pg_dump", "psql", "chromium", "id"].map((name) => program(name)))
+  await Promise.all(
+    ["npm", "ffmpeg", "ffprobe", "pg_dump", "psql", "chromium", "bwrap", "id"].map((name) => program(name))
+  )
   await writeProgram(checkout("node_modules/.bin/node"), pinnedNode)
   const stamp = `${createHash("sha256").update(lock).digest("hex")} linux-${process.arch}\n`
   await writeFile(checkout("node_modules/.vlog-lock"), stamp)
@@ -120,6 +122,15 @@ describe("setup, when programs are missing", () => {
     const again = await setup("start")
     assert.deepStrictEqual([again.exitCode, again.stdout, again.stderr], [0, "", ""])
     assert.strictEqual((await calls()).length, 2)
+  })
+
+  it("tries once to have a sandbox for ffmpeg, and goes on without", async () => {
+    await rm(bin("bwrap"))
+    await program("apt-get", `case "$*" in *bubblewrap*) exit 100;; *install*) ${installing("ffmpeg", "psql")};; esac`)
+    const result = await setup("start")
+    assert.deepStrictEqual([result.exitCode, result.stderr], [0, ""])
+    assert.include(result.stdout, "bubblewrap could not be installed")
+    assert.deepStrictEqual([(await setup("start")).stdout, (await calls()).length], ["", 3])
   })
 
   it("uses sudo where it asks for no password", async () => {
