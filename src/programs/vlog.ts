@@ -4,6 +4,8 @@ import { Command } from "effect/cli"
 import { backup } from "./backup/commands.ts"
 import { cleanupCommand } from "./cleanup/command.ts"
 import { commandLine } from "./commandLine.ts"
+import { db } from "./vlog/db.ts"
+import { doctor } from "./vlog/doctor.ts"
 import { worker } from "./vlog/worker.ts"
 
 commandLine(
@@ -11,7 +13,7 @@ commandLine(
     Command.withDescription("Operate a vlog transcoding farm"),
     Command.withSubcommands([
       { group: "The farm, over the Worker API", commands: [worker] },
-      { group: "Upkeep, on the database and the disk", commands: [cleanupCommand, backup] }
+      { group: "Upkeep, on the database and the disk", commands: [doctor, db, cleanupCommand, backup] }
     ])
   )
 )

@@ -7,7 +7,7 @@ import { type EncoderPolicy, policies } from "../../domain/media/EncoderSelectio
 import { Address, withoutLogin } from "./Address.ts"
 import { readAll } from "./readAll.ts"
 
-const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
+export const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
 
 const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 

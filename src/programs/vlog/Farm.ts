@@ -42,7 +42,13 @@ const ofThisFolder = Effect.gen(function* () {
   const { address = usualAddress, adminSecret } = found.value
   yield* Console.error(`Using the farm of npm start in ./${localFolder}: ${address}`)
   const from = `./${localFolder}/secrets.json`
-  return Option.some({ address, login: null, addressFrom: from, secret: Redacted.make(adminSecret), secretFrom: from })
+  return Option.some<Place>({
+    address,
+    login: null,
+    addressFrom: from,
+    secret: Redacted.make(adminSecret),
+    secretFrom: from
+  })
 })
 
 const readSecret = Effect.fnUntraced(function* (file: string) {
@@ -54,13 +60,13 @@ const readSecret = Effect.fnUntraced(function* (file: string) {
   return Redacted.make(text.trim())
 })
 
-interface Place extends Origin {
+export interface Place extends Origin {
   readonly login: Login | null
-  readonly secret: Redacted.Redacted
+  readonly secret: Redacted.Redacted | null
 }
 
-/** The secret of this folder's farm goes to that farm only, never to an address that was given. */
-const place = Effect.gen(function* () {
+/** The secret of this folder's farm goes to that farm only, never to an address that was given. None: nothing is said. */
+export const place = Effect.gen(function* () {
   const flag = yield* ApiAddress
   const file = yield* SecretFile
   const { api, secret, workersApi } = yield* settings
@@ -69,30 +75,35 @@ const place = Effect.gen(function* () {
     Option.map(api, (url) => ({ url, from: "VLOG_API_URL" })),
     Option.map(workersApi, (url) => ({ url, from: "VLOG_WORKER_API_URL" }))
   ])
-  if (Option.isNone(given) && Option.isNone(file) && Option.isNone(secret)) {
-    const local = yield* ofThisFolder
-    if (Option.isSome(local)) return local.value satisfies Place
-  }
+  if (Option.isNone(given) && Option.isNone(file) && Option.isNone(secret)) return yield* ofThisFolder
   const address = Option.match(given, {
     onNone: () => ({ address: usualAddress, login: null, addressFrom: "the default; VLOG_API_URL is not set" }),
     onSome: ({ from, url }) => ({ ...withoutLogin(url), addressFrom: from })
   })
-  if (Option.isSome(file)) return { ...address, secret: yield* readSecret(file.value), secretFrom: "--secret-file" }
-  if (Option.isSome(secret)) return { ...address, secret: secret.value, secretFrom: "VLOG_WORKER_ADMIN_SECRET" }
-  return yield* new SettingsInvalid({
-    problems: [
-      `there is no secret for ${address.address}: set VLOG_WORKER_ADMIN_SECRET to that of the Worker API, or name a file with --secret-file`
-    ]
-  })
+  const known = Option.isSome(file)
+    ? { secret: yield* readSecret(file.value), secretFrom: "--secret-file" }
+    : { secret: Option.getOrNull(secret), secretFrom: "VLOG_WORKER_ADMIN_SECRET" }
+  return Option.some<Place>({ ...address, ...known })
 })
 
-const make = Effect.gen(function* () {
-  const { login, secret, ...origin }: Place = yield* place
-  const connect = Effect.all({
-    client: makeClient(origin.address, { adminSecret: secret }),
-    http: HttpClient.HttpClient
+const connected = ({ address, login, secret }: Place & { readonly secret: Redacted.Redacted }) =>
+  Effect.all({ client: makeClient(address, { adminSecret: secret }), http: HttpClient.HttpClient }).pipe(
+    Effect.provide(loggedIn(login))
+  )
+
+const noSecret = (where: string) =>
+  new SettingsInvalid({
+    problems: [
+      `there is no secret for ${where}: set VLOG_WORKER_ADMIN_SECRET to that of the Worker API, or name a file with --secret-file`
+    ]
   })
-  return { ...origin, secret, ...(yield* Effect.provide(connect, loggedIn(login))) }
+
+const make = Effect.gen(function* () {
+  const found = yield* place
+  if (Option.isNone(found)) return yield* noSecret(usualAddress)
+  const { secret, ...rest } = found.value
+  if (secret === null) return yield* noSecret(rest.address)
+  return { ...rest, secret, ...(yield* connected({ ...rest, secret })) }
 })
 
 export class Farm extends Context.Service<Farm, Effect.Success<typeof make>>()("vlog/programs/vlog/Farm") {
@@ -101,9 +112,9 @@ export class Farm extends Context.Service<Farm, Effect.Success<typeof make>>()("
 
 /** Asks the farm, and tells a refusal in words for an operator. */
 export const ask = <A, E extends WireError>(
-  request: (calls: Farm["Service"]["client"]["admin"]) => Effect.Effect<A, E>
+  request: (api: Farm["Service"]["client"]) => Effect.Effect<A, E>
 ): Effect.Effect<A, Problem, Farm> =>
-  Effect.flatMap(Farm, (farm) => Effect.mapError(request(farm.client.admin), toProblem(farm)))
+  Effect.flatMap(Farm, (farm) => Effect.mapError(request(farm.client), toProblem(farm)))
 
 /** For the handler of every command that asks the farm. */
 export const withFarm = <A, E extends { readonly _tag: string; readonly message: string }, R>(

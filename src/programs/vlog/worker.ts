@@ -14,7 +14,7 @@ const WorkerArgument = Argument.String("worker").pipe(Argument.withDescription("
 
 /** Names are for people and need not be unique. */
 const findWorker = Effect.fnUntraced(function* (wanted: string) {
-  const { workers } = yield* ask((api) => api.workers())
+  const { workers } = yield* ask((api) => api.admin.workers())
   const found = workers.filter((worker) => worker.worker_id === wanted || worker.worker_name === wanted)
   const [worker, ...others] = found
   if (worker === undefined)
@@ -76,7 +76,7 @@ const registerCommand = Command.make(
   Effect.fnUntraced(function* (options) {
     yield* reserve(options.keyFile)
     const { api_key, worker_id } = yield* ask((api) =>
-      api.register({ payload: { worker_name: Option.getOrNull(options.name), worker_type: options.type } })
+      api.admin.register({ payload: { worker_name: Option.getOrNull(options.name), worker_type: options.type } })
     )
     yield* handOver({ worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
   }, withFarm)
@@ -92,7 +92,7 @@ const listCommand = Command.make(
   "list",
   {},
   Effect.fnUntraced(function* () {
-    const { workers } = yield* ask((api) => api.workers())
+    const { workers } = yield* ask((api) => api.admin.workers())
     const now = yield* Clock.currentTimeMillis
     yield* print({ workers: workers.map((worker) => encodeWorker(worker)) }, () => workerTable(workers, now))
   }, withFarm)
@@ -122,7 +122,7 @@ const revokeCommand = Command.make(
   { worker: WorkerArgument },
   Effect.fnUntraced(function* (options) {
     const worker = yield* findWorker(options.worker)
-    yield* ask((api) => api.revoke({ params: { worker_id: worker.worker_id } }))
+    yield* ask((api) => api.admin.revoke({ params: { worker_id: worker.worker_id } }))
     yield* print({ worker_id: worker.worker_id, status: "disabled" }, () =>
       worker.current_video_slug === null
         ? `${options.worker} may not work any more.`
@@ -149,7 +149,7 @@ const rotateCommand = Command.make(
     const worker = yield* findWorker(options.worker)
     yield* reserve(options.keyFile)
     const { api_key, others_expire_at, worker_id } = yield* ask((api) =>
-      api.rotate({
+      api.admin.rotate({
         params: { worker_id: worker.worker_id },
         query: { overlap: Math.round(Duration.toSeconds(options.overlap)) }
       })

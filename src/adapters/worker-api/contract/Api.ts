@@ -17,7 +17,9 @@ const Health = Schema.Struct({
     healthy: Schema.Boolean,
     last_check: Schema.NullOr(Schema.String),
     error: Schema.NullOr(Schema.String)
-  })
+  }),
+  /** Of this server; others of the protocol do not say it. */
+  version: Schema.optionalKey(Schema.String)
 })
 export type Health = typeof Health.Type
 

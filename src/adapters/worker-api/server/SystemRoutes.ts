@@ -13,7 +13,7 @@ import { addressOf, TrustedProxies } from "./Caller.ts"
 import { tooMany } from "./Guards.ts"
 import { showFigures, touchCounters } from "./Metrics.ts"
 import { RateLimits } from "./RateLimits.ts"
-import { MetricsToken } from "./Settings.ts"
+import { ApiSettings, MetricsToken } from "./Settings.ts"
 
 const prometheus = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,6 +35,7 @@ export const systemRoutes = HttpApiBuilder.group(
     const limits = yield* RateLimits
     const trusted = yield* TrustedProxies
     const token = yield* MetricsToken
+    const settings = yield* ApiSettings
     yield* touchCounters
 
     const mayScrape = (request: HttpServerRequest.HttpServerRequest) =>
@@ -77,7 +78,8 @@ export const systemRoutes = HttpApiBuilder.group(
               healthy: storage,
               last_check: new Date(yield* Clock.currentTimeMillis).toISOString(),
               error: storage ? null : "Storage check failed or timed out"
-            }
+            },
+            version: settings.version
           }
           return HttpServerResponse.jsonUnsafe(health, { status: database && storage ? 200 : 503 })
         })

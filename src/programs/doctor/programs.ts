@@ -1,0 +1,82 @@
+/** The programs that ours start, and the Node.js that ours run on. */
+import { Effect, Option } from "effect"
+import pkg from "../../../package.json" with { type: "json" }
+import { detect } from "../../adapters/ffmpeg/Detection.ts"
+import { Subprocess } from "../../adapters/process/Subprocess.ts"
+import { majorOf } from "../../domain/backups/ClientVersion.ts"
+import type { VideoCodec } from "../../domain/media/Codec.ts"
+import { describe } from "../../domain/media/Encoder.ts"
+import { encoderChain, type EncoderPolicy } from "../../domain/media/EncoderSelection.ts"
+import type { Capabilities } from "../../domain/workers/Capabilities.ts"
+import { type Finding, ok, problem, skipped, warning } from "./Finding.ts"
+
+const wantedNode = pkg.devDependencies.node
+
+export const checkNode = (version: string): Finding =>
+  majorOf(version) === majorOf(wantedNode)
+    ? ok("Node.js", version)
+    : warning("Node.js", version, `use ${wantedNode}: it is the one that vlog is made and tested with`)
+
+const installFfmpeg = "install ffmpeg (the package ffmpeg brings ffmpeg and ffprobe)"
+
+const encoderFinding = (
+  capabilities: Capabilities,
+  wanted: { readonly codec: VideoCodec; readonly policy: EncoderPolicy }
+): Finding => {
+  const { encoders, refused } = capabilities
+  const details = refused.map(({ encoder, reason }) => `${describe(encoder)} does not work: ${reason}`)
+  const [first] = encoderChain(wanted.codec, encoders, wanted.policy)
+  const working = encoders.map(describe).join(", ")
+  if (first === undefined)
+    return {
+      ...problem("encoders", `none that may be used works: ${working || "none at all"}`, installFfmpeg),
+      details
+    }
+  const found = `${describe(first)} is the first choice; these work: ${working}`
+  if (first.codec !== wanted.codec)
+    return {
+      ...warning("encoders", found, `none for ${wanted.codec} works: see VLOG_HWACCEL_PREFERRED_CODEC`),
+      details
+    }
+  if (wanted.policy.vendor !== undefined && first.backend === "software")
+    return { ...warning("encoders", found, "no device of the maker that VLOG_HWACCEL_TYPE names works"), details }
+  return ok("encoders", found, details)
+}
+
+/** Every encoder makes a few frames on every device, as when a worker starts. */
+export const checkFfmpeg = Effect.fnUntraced(function* (options: {
+  readonly needed: boolean
+  readonly codec: VideoCodec
+  readonly policy: EncoderPolicy
+}) {
+  const subprocess = yield* Subprocess
+  const ffprobe = yield* Effect.result(subprocess.run("ffprobe", ["-version"]))
+  const found = yield* Effect.result(detect("/"))
+  if (found._tag === "Failure" || ffprobe._tag === "Failure") {
+    const missing = [found, ffprobe].flatMap((one) => (one._tag === "Failure" ? [one.failure.message] : [])).join("; ")
+    return options.needed
+      ? [problem("ffmpeg", missing, installFfmpeg)]
+      : [skipped("ffmpeg", "it is not on the PATH, and no worker is configured here (VLOG_WORKER_API_KEY)")]
+  }
+  return [ok("ffmpeg", found.success.ffmpegVersion), encoderFinding(found.success, options)]
+})
+
+export const checkPgDump = Effect.fnUntraced(function* (options: {
+  readonly needed: boolean
+  readonly serverMajor: Option.Option<number>
+}) {
+  const check = "pg_dump"
+  const subprocess = yield* Subprocess
+  const result = yield* Effect.result(subprocess.run("pg_dump", ["--version"]))
+  if (result._tag === "Failure") {
+    return options.needed
+      ? problem(check, result.failure.message, "install the PostgreSQL client tools (Debian: postgresql-client)")
+      : skipped(check, "it is not on the PATH, and no backups are configured here (BACKUP_PATH)")
+  }
+  const version = result.success.stdout.trim()
+  const client = majorOf(version)
+  const server = Option.getOrUndefined(options.serverMajor)
+  return client !== undefined && server !== undefined && client < server
+    ? problem(check, `${version} cannot dump a server of version ${server}`, `install the client tools of ${server}`)
+    : ok(check, version)
+})
