@@ -33,9 +33,11 @@ describe.each(workloads(baseObjects()).map((workload) => [workload.id, workload]
   })
 })
 
-it("KEDA's question is one that the database answers", async () => {
-  const scaled = find(readObjects("components/keda/scaledobject.yaml"), "ScaledObject/vlog-worker")
-  const query = scaled["spec"].triggers[0].metadata.query as string
+it.each([
+  ["components/keda/scaledobject.yaml", "ScaledObject/vlog-worker"],
+  ["components/keda-scaledjob/scaledjob.yaml", "ScaledJob/vlog-worker"]
+])("KEDA's question in %s is one that the database answers", async (file, id) => {
+  const query = find(readObjects(file), id)["spec"].triggers[0].metadata.query as string
   const answer = await Effect.runPromise(
     Effect.gen(function* () {
       const db = yield* Db

@@ -113,6 +113,14 @@ describe.skipIf(!hasKubectl)("put together by kubectl", () => {
     const scaled = renderWith("keda").map(idOf)
     assert.include(scaled, "ScaledObject/vlog-worker")
     assert.notInclude(scaled, "HorizontalPodAutoscaler/vlog-worker")
+    const jobs = renderWith("keda-scaledjob")
+    assert.include(jobs.map(idOf), "ScaledJob/vlog-worker")
+    assert.notMatch(jobs.map(idOf).join(), /(Deployment|PodDisruptionBudget|ScaledObject)\/vlog-worker(,|$)/)
+    const pod = find(jobs, "ScaledJob/vlog-worker")["spec"].jobTargetRef.template.spec
+    const worker = find(baseObjects(), "Deployment/vlog-worker")["spec"].template.spec
+    assert.deepStrictEqual(pod.containers[0].securityContext, worker.containers[0].securityContext)
+    assert.deepStrictEqual(pod.containers[0].image, worker.containers[0].image)
+    assert.deepInclude(pod.containers[0].env, { name: "VLOG_WORKER_ONCE", value: "true" })
     assert.notInclude(renderWith("without-nvidia", "without-intel").map(idOf).join(), "-nvidia")
   })
 })

@@ -30,6 +30,8 @@ export interface WorkSettings {
   /** Tasks at once; null leaves it to what the machine is found to be. */
   readonly concurrency: number | null
   readonly allowance: Allowance
+  /** Ends with the first task, or at once where there is none: for a scheduler that starts a worker for each. */
+  readonly once: boolean
   /** How long the task in hand may go on after this worker was told to stop. */
   readonly drainFor: Duration.Duration
   /** Completes when there is no time even for that. */
@@ -143,7 +145,7 @@ const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const claimPatience = "30 seconds"
 
 /**
- * Claims for ever, as many tasks at once as there is room for. One asks for all: while there is nothing to do, a worker
+ * Claims for ever (or once), as many tasks at once as there is room for. One asks for all: while there is nothing to do, a worker
  * with room for many asks no more often than one with room for one. An API that is away is asked again at the same
  * pace, and said so once. Between the answer and the start of the attempt nothing may come: a task that was granted and
  * forgotten waits for its lease to run out.
@@ -180,6 +182,11 @@ const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: Fiber
       ? null
       : yield* FiberSet.run(attempts, counted(attempt({ ...claimed.value, askedAt }, settings)))
   })
+
+  if (settings.once) {
+    const started = yield* Effect.uninterruptible(start)
+    return yield* started === null ? Effect.logInfo("nothing to do") : Effect.asVoid(Fiber.await(started))
+  }
 
   const next = Effect.uninterruptible(start).pipe(
     Effect.tap((started) => (started === null ? pause : Effect.void)),

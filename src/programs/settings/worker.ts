@@ -56,6 +56,7 @@ export const workerSettings = Effect.map(
       Config.withDefault("auto" as const)
     ),
     maxMemory: Config.ByteSize("VLOG_FFMPEG_MAX_MEMORY").pipe(Config.option),
+    once: Config.Boolean("VLOG_WORKER_ONCE").pipe(Config.withDefault(false)),
     nvencSessions: Config.schema(Count, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),
     concurrency: Config.schema(Count, "VLOG_WORKER_CONCURRENCY").pipe(Config.option),
     healthPort: Config.schema(HealthPort, "VLOG_WORKER_HEALTH_PORT").pipe(Config.withDefault("8080"))

@@ -12,6 +12,7 @@ const settings = {
   heartbeatEvery: Duration.seconds(30),
   reportEvery: Duration.seconds(5),
   drainFor: Duration.seconds(60),
+  once: false,
   hurry: Effect.never,
   concurrency: null,
   allowance: { processors: 2, cpus: 2, memory: null }

@@ -24,6 +24,7 @@ const settings = {
   concurrency: null,
   allowance: { processors: 2, cpus: 2, memory: null },
   // What may go on after the signal is in Drain.test.ts.
+  once: false,
   drainFor: Duration.zero,
   hurry: Effect.never
 } as const
@@ -523,6 +524,28 @@ describe("a worker at work", () => {
       yield* TestClock.adjust("2 minutes")
       for (const name of ["renew", "download", "upload", ...silent] as const) assert.isEmpty(worker.called(name), name)
       assert.isTrue(Option.isNone(yield* claims()))
+    })
+  )
+
+  it.effect("that is to work once ends with its first task, however that goes", () =>
+    Effect.gen(function* () {
+      for (const probe of [undefined, () => new SourceRejected({ problem: "no pictures", remedy: "Upload another" })]) {
+        const worker = yield* working(
+          { api: { claim: claims(aTask, aTask) }, ...(probe === undefined ? {} : { probe }) },
+          { once: true }
+        )
+        yield* TestClock.adjust("1 minute")
+        assert.isTrue(Exit.isSuccess(yield* Fiber.await(worker.fiber)))
+        assert.lengthOf(worker.called("claim"), 1)
+      }
+    })
+  )
+
+  it.effect("that is to work once ends where there is nothing to do", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({}, { once: true })
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(worker.fiber)))
     })
   )
 })

@@ -87,6 +87,7 @@ export interface Workload {
 
 const templateOf = (object: KubeObject): Any => {
   if (object.kind === "CronJob") return object["spec"].jobTemplate.spec.template
+  if (object.kind === "ScaledJob") return object["spec"].jobTargetRef.template
   return ["Deployment", "StatefulSet", "Job"].includes(object.kind) ? object["spec"].template : undefined
 }
 
