@@ -1,6 +1,6 @@
 /** The Worker API. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer, Schedule } from "effect"
+import { Duration, Effect, Layer, Schedule } from "effect"
 import { HttpRouter } from "effect/http"
 import { JobStore } from "../domain/ports/JobStore.ts"
 import * as TarGzip from "../adapters/archive/TarGzip.ts"
@@ -76,6 +76,7 @@ const api = Layer.unwrap(
         Layer.succeed(ApiSettings)({
           adminSecret: settings.adminSecret,
           claimSeconds: settings.claimMinutes * 60,
+          gpuWaitSeconds: Duration.toSeconds(settings.gpuWait),
           maxSourceBytes: Number(settings.maxSource),
           maxPartBytes: Number(settings.maxPart),
           version

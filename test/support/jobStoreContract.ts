@@ -29,6 +29,8 @@ export class StoreHands extends Context.Service<
     delayJob(job: JobId, seconds: number): Effect.Effect<void>
     /** The sweeper has not run for this many seconds. */
     sweptAgo(seconds: number): Effect.Effect<void>
+    /** No worker was heard of for an hour. */
+    readonly silenceWorkers: Effect.Effect<void>
     /** Seconds until a task of the job may be claimed. */
     pauseOf(job: JobId): Effect.Effect<number>
   }
@@ -71,7 +73,7 @@ const addVideo = Effect.fnUntraced(function* (priority = 0) {
   const { job, video } = yield* videos.create({
     title: `Film ${n}`,
     slug: Slug.fromTitle(`Film ${n}`),
-    priority,
+    wishes: { priority },
     source: { fileName: `film-${n}.mp4`, extension: ".mp4", bytes: 1_000_000, sha256: sha(n) },
     store: () => Effect.void
   })
@@ -684,7 +686,7 @@ export const jobStoreContract = <E>(
           videos.create({
             title: "Same",
             slug: Slug.fromTitle("Same"),
-            priority: 0,
+            wishes: { priority: 0 },
             source: { fileName: "same.mp4", extension: ".mp4", bytes: 1, sha256: sha(7) },
             store
           })

@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
       .transaction(
         Effect.gen(function* () {
           const id = yield* insert(options)
-          const job = yield* jobs.enqueue({ video: id, priority: options.priority })
+          const job = yield* jobs.enqueue({ video: id, ...options.wishes })
           yield* options.store(id)
           const video = yield* byId(id)
           return { video: Option.getOrThrow(video), job: Option.getOrThrow(job) }

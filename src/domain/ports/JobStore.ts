@@ -6,6 +6,7 @@ import type { Account, Attempt } from "../jobs/Attempt.ts"
 import type { Job, JobStatus } from "../jobs/Job.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import { TaskKind } from "../jobs/Task.ts"
+import { WantedCodec, type Wishes } from "../jobs/Wishes.ts"
 import type { Published } from "../media/PlaylistPresentation.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import type { SourceFacts } from "../videos/Video.ts"
@@ -23,6 +24,8 @@ export const ClaimedTask = Schema.Struct({
   videoId: VideoId,
   slug: Slug,
   source: SourceFile,
+  /** What the job asks for; the worker's own choice where that is nothing. */
+  codec: Schema.NullOr(WantedCodec),
   leaseId: LeaseId,
   attempt: Schema.Int,
   expiresAt: Schema.Date
@@ -102,16 +105,18 @@ export class JobStore extends Context.Service<
   JobStore,
   {
     /** Creates a job of one whole task for a video; none while another of its jobs is active. */
-    enqueue(options: {
-      readonly video: VideoId
-      readonly priority: number
-    }): Effect.Effect<Option.Option<JobId>, StoreUnavailable>
+    enqueue(options: { readonly video: VideoId } & Wishes): Effect.Effect<Option.Option<JobId>, StoreUnavailable>
 
-    /** Gives the first claimable task to the worker, in one statement, counting the attempt. */
+    /**
+     * Gives the first claimable task that the worker can do to it, in one statement, counting the attempt. A worker
+     * without a GPU is not given what profits from one (`profitsFromGpu`) while a living and idle one could take it, for
+     * `gpuWaitSeconds` from when the task could first be claimed; not at all where nothing is said.
+     */
     claim(options: {
       readonly worker: WorkerId
       readonly leaseSeconds: number
       readonly job: Option.Option<JobId>
+      readonly gpuWaitSeconds?: number
     }): Effect.Effect<Option.Option<ClaimedTask>, StoreUnavailable>
 
     /** Looks whether the holder's lease is the current, unexpired one. Only a hint: each write tests again by itself. */

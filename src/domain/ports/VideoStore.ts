@@ -2,6 +2,7 @@
 import type { Effect, Option } from "effect"
 import { Context } from "effect"
 import type { JobId, LeaseId, Sha256, VideoId } from "../ids.ts"
+import type { Wishes } from "../jobs/Wishes.ts"
 import type { Published } from "../media/PlaylistPresentation.ts"
 import type { Slug } from "../videos/Slug.ts"
 import type { RemovedVideo, SourceFile, Video, VideoStatus } from "../videos/Video.ts"
@@ -25,7 +26,7 @@ export class VideoStore extends Context.Service<
       readonly title: string
       readonly slug: Slug
       readonly source: SourceFile
-      readonly priority: number
+      readonly wishes: Wishes
       store(id: VideoId): Effect.Effect<void, E>
     }): Effect.Effect<{ readonly video: Video; readonly job: JobId }, StoreUnavailable | E>
 

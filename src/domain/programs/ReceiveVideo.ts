@@ -1,5 +1,6 @@
 /** From an upload's bytes to a queued job. */
 import { Effect, Schema, type Stream } from "effect"
+import type { Wishes } from "../jobs/Wishes.ts"
 import { MediaStore } from "../ports/MediaStore.ts"
 import { VideoStore } from "../ports/VideoStore.ts"
 import * as Slug from "../videos/Slug.ts"
@@ -18,7 +19,7 @@ class EmptyUpload extends Schema.TaggedError<EmptyUpload>()("EmptyUpload", { fil
 export const receiveVideo = Effect.fn("receiveVideo")(function* <E>(options: {
   readonly fileName: string
   readonly title: string | null
-  readonly priority: number
+  readonly wishes: Wishes
   readonly maxBytes: number
   readonly body: Stream.Stream<Uint8Array, E>
 }) {
@@ -31,7 +32,7 @@ export const receiveVideo = Effect.fn("receiveVideo")(function* <E>(options: {
   return yield* videos.create({
     title,
     slug: Slug.fromTitle(title),
-    priority: options.priority,
+    wishes: options.wishes,
     source: { fileName: options.fileName, extension, bytes: received.bytes, sha256: received.sha256 },
     store: (id) => media.placeSource(received, id, extension)
   })

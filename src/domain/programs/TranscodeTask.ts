@@ -3,6 +3,7 @@ import { Effect, Metric, Ref, Result, Stream } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
 import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
 import { percentOf } from "../jobs/Progress.ts"
+import type { WantedCodec } from "../jobs/Wishes.ts"
 import type { VideoCodec } from "../media/Codec.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import { describe } from "../media/Encoder.ts"
@@ -110,8 +111,10 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   })
 
   const encoders = yield* Encoders
-  const chain = yield* encoders.chain(options.codec, options.policy)
-  const { facts, files, plan } = yield* firstThatWorks(chain, Ref.get(sent), encode)
+  const wanted = task.codec ?? { name: options.codec, required: false }
+  const usable = yield* encoders.chain(wanted.name, options.policy)
+  const chain = wanted.required ? usable.filter(({ codec }) => codec === wanted.name) : usable
+  const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode)
 
   yield* at("finalize", 98)
   const presentation = yield* Effect.fromResult(judge(plan, files)).pipe(
@@ -134,11 +137,14 @@ const failedDevice = (error: { readonly _tag: string }): error is TranscodeFaile
  */
 const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
   chain: ReadonlyArray<Encoder>,
+  wanted: WantedCodec,
   sent: Effect.Effect<number>,
   encode: (encoder: Encoder, turn: number) => Effect.Effect<A, E, R>
 ) {
   const encoders = yield* Encoders
-  let problem = "No encoder works on this machine"
+  let problem = wanted.required
+    ? `No encoder for ${wanted.name}, which the job requires, works on this machine`
+    : "No encoder works on this machine"
   let details = ""
   for (const [turn, encoder] of chain.entries()) {
     const tried = yield* Effect.result(encoders.using(encoder, encode(encoder, turn)))

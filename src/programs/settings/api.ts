@@ -28,6 +28,7 @@ const settings = readAll({
   host: Config.String("VLOG_WORKER_API_HOST").pipe(Config.withDefault("0.0.0.0")),
   port: Config.Port("VLOG_WORKER_API_PORT").pipe(Config.withDefault(9002)),
   claimMinutes: Config.Int("VLOG_WORKER_CLAIM_DURATION").pipe(Config.withDefault(30)),
+  gpuWait: Config.Duration("VLOG_GPU_WAIT").pipe(Config.withDefault("2 minutes")),
   sweepEvery: Config.Duration("VLOG_SWEEP_INTERVAL").pipe(Config.withDefault("5 seconds")),
   maxSource: Config.ByteSize("VLOG_MAX_UPLOAD_SIZE").pipe(Config.withDefault(ByteSize.fromInputUnsafe("100 GiB"))),
   maxPart: Config.ByteSize("VLOG_MAX_HLS_SINGLE_FILE_SIZE").pipe(

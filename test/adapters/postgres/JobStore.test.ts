@@ -3,6 +3,7 @@ import { Db } from "../../../src/adapters/postgres/Db.ts"
 import * as JobStore from "../../../src/adapters/postgres/JobStore.ts"
 import * as VideoStore from "../../../src/adapters/postgres/VideoStore.ts"
 import * as WorkerRegistry from "../../../src/adapters/postgres/WorkerRegistry.ts"
+import { claimContract } from "../../support/claimContract.ts"
 import { jobStoreContract, StoreHands } from "../../support/jobStoreContract.ts"
 import { TestDatabase } from "../../support/postgres.ts"
 
@@ -33,6 +34,7 @@ const hands = Layer.effect(
         run((sql) => sql`update task set run_at = run_at + make_interval(secs => ${seconds}) where job_id = ${job}`),
       sweptAgo: (seconds) =>
         run((sql) => sql`update sweeper set last_run = clock_timestamp() - make_interval(secs => ${seconds})`),
+      silenceWorkers: run((sql) => sql`update worker set last_heartbeat = last_heartbeat - interval '1 hour'`),
       pauseOf: (job) =>
         db
           .query<{ seconds: number }>(
@@ -47,10 +49,10 @@ const hands = Layer.effect(
   })
 )
 
-jobStoreContract(
-  "JobStore on PostgreSQL",
-  Layer.mergeAll(
-    VideoStore.layer.pipe(Layer.provideMerge(Layer.mergeAll(JobStore.layer, WorkerRegistry.layer))),
-    hands
-  ).pipe(Layer.provide(TestDatabase.layerDb))
-)
+const stores = Layer.mergeAll(
+  VideoStore.layer.pipe(Layer.provideMerge(Layer.mergeAll(JobStore.layer, WorkerRegistry.layer))),
+  hands
+).pipe(Layer.provide(TestDatabase.layerDb))
+
+jobStoreContract("JobStore on PostgreSQL", stores)
+claimContract("Claims on PostgreSQL", stores)

@@ -30,6 +30,7 @@ const task: ClaimedTask = {
   source: { fileName: "film.mp4", extension: ".mp4", bytes: film.length, sha256: sha256(film) },
   leaseId: LeaseId.make(randomUUID()),
   attempt: 1,
+  codec: null,
   expiresAt: new Date()
 }
 

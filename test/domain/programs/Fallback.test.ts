@@ -127,3 +127,34 @@ describe("an encoder that fails at run time", () => {
     }).pipe(Effect.provide(all))
   })
 })
+
+describe("a job that asks for a codec", () => {
+  const libsvtav1: Encoder = { name: "libsvtav1", codec: "av1", backend: "software", device: null }
+  const wishing = (required: boolean, encoders: ReadonlyArray<Encoder>) => {
+    const { all, used } = failing({}, { encoders })
+    return Effect.gen(function* () {
+      const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+      const task = { ...claimedTask(), codec: { name: "av1", required } as const }
+      const outcome = yield* Effect.exit(
+        transcodeTask({ task, codec: "h264", policy: anyBackend, threads: null, report })
+      )
+      return { outcome, used }
+    }).pipe(Effect.provide(all))
+  }
+
+  it.effect("is made in it, whatever the worker prefers", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* wishing(false, [libx264, libsvtav1])).used, ["libsvtav1"])
+      assert.deepStrictEqual((yield* wishing(true, [libx264, libsvtav1])).used, ["libsvtav1"])
+    })
+  )
+
+  it.effect("falls back where it only prefers it, and says what is missing where it requires it", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* wishing(false, [libx264])).used, ["libx264"])
+      const { outcome, used } = yield* wishing(true, [libx264])
+      assert.deepStrictEqual(used, [])
+      assert.match(String(outcome), /No encoder for av1, which the job requires, works on this machine/)
+    })
+  )
+})

@@ -31,6 +31,7 @@ export const claimedTask = (n = 1): ClaimedTask => ({
   source: { fileName: "cat.mp4", extension: ".mp4", bytes: 1_000_000, sha256: sha256(1) },
   leaseId: leaseId(n),
   attempt: 1,
+  codec: null,
   expiresAt: new Date(0)
 })
 

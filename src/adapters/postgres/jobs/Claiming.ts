@@ -1,50 +1,89 @@
 /** How work comes into the queue, and from there to a worker. */
 import { Effect, Option, Schema } from "effect"
-import { JobId, type VideoId } from "../../../domain/ids.ts"
-import type { Holder } from "../../../domain/ports/JobStore.ts"
+import { JobId } from "../../../domain/ids.ts"
+import { bytesPerPixelSecond, processorCost, worthWaiting } from "../../../domain/jobs/Wishes.ts"
+import type { JobStore } from "../../../domain/ports/JobStore.ts"
 import { ClaimedTask } from "../../../domain/ports/JobStore.ts"
-import { Db } from "../Db.ts"
+import { Db, type Sql } from "../Db.ts"
 import { sourceColumns, storeUnavailable } from "../Rows.ts"
+
+/** A worker that beats this rarely is not alive enough to be waited for: two heartbeats of VLog's workers. */
+const aliveSeconds = 60
+
+/** What a worker said last, in a heartbeat or at its registration, of the worker aliased `w`. */
+const said = `coalesce(w.metadata -> 'capabilities', w.capabilities)`
+const codecsOf = `coalesce(${said} -> 'supported_codecs', '["h264"]')`
+const hasGpu = `coalesce((${said} ->> 'hwaccel_enabled')::boolean, false)`
+
+/** Read only where a task turns up that may be left to them. */
+const idleGpus = (sql: Sql) =>
+  sql`
+        idle_gpu as materialized (
+          select ${sql.unsafe(codecsOf)} as codecs
+            from worker w
+           where w.status = 'idle'
+             and w.last_heartbeat > now() - make_interval(secs => ${aliveSeconds})
+             and ${sql.unsafe(hasGpu)}
+             and not exists (select from task h where h.state = 'leased' and h.worker_id = w.id)
+        )`
+
+/** A worker without a GPU leaves what profits to an idle one that can do it, and not for long. */
+const leftToGpus = (sql: Sql, seconds: number) =>
+  seconds === 0
+    ? sql``
+    : sql`
+             and not (suits_gpu
+                      and run_at > now() - make_interval(secs => ${seconds})
+                      and not coalesce((select gpu from caller), false)
+                      and exists (select from idle_gpu g where needs_codec is null or g.codecs ? needs_codec))`
 
 export const makeClaiming = Effect.gen(function* () {
   const db = yield* Db
 
-  const enqueue = Effect.fn("JobStore.enqueue")(function* (options: {
-    readonly video: VideoId
-    readonly priority: number
-  }) {
+  const enqueue: JobStore["Service"]["enqueue"] = Effect.fn("JobStore.enqueue")(function* (options) {
+    const codec = options.codec ?? null
     const [row] = yield* db.rows(
       Schema.Struct({ id: JobId }),
       (sql) =>
         sql`
         with created as (
-          insert into job (video_id, priority) values (${options.video}, ${options.priority})
+          insert into job (video_id, priority, codec, codec_required)
+          values (${options.video}, ${options.priority}, ${codec?.name ?? null}, ${codec?.required ?? false})
           on conflict (video_id) where state = 'active' do nothing
-          returning id, priority
+          returning id, video_id, priority
         ), whole as (
-          insert into task (job_id, kind, priority) select id, 'whole', priority from created
+          insert into task (job_id, kind, priority, run_at, needs_codec, suits_gpu)
+          select c.id,
+                 'whole',
+                 c.priority,
+                 greatest(now(), ${options.runAt ?? null}::timestamptz),
+                 ${codec?.required === true ? codec.name : null},
+                 coalesce(v.width::float8 * v.height * v.duration, v.source_bytes / ${bytesPerPixelSecond}::float8)
+                   * ${processorCost[codec?.name ?? "h264"]}::float8 >= ${worthWaiting}::float8
+            from created c
+            join video v on v.id = c.video_id
         )
         select id from created`
     )
     return Option.map(Option.fromUndefinedOr(row), ({ id }) => id)
   }, storeUnavailable)
 
-  const claim = Effect.fn("JobStore.claim")(function* (options: {
-    readonly worker: Holder["worker"]
-    readonly leaseSeconds: number
-    readonly job: Option.Option<JobId>
-  }) {
+  const claim: JobStore["Service"]["claim"] = Effect.fn("JobStore.claim")(function* (options) {
     const job = Option.getOrNull(options.job)
     const rows = yield* db.rows(
       ClaimedTask,
       (sql) =>
         sql`
-        with next as materialized (
+        with caller as materialized (
+          select ${sql.unsafe(codecsOf)} as codecs, ${sql.unsafe(hasGpu)} as gpu from worker w where w.id = ${options.worker}
+        ), ${idleGpus(sql)}, next as materialized (
           select id
             from task
            where state = 'queued'
              and run_at <= now()
              ${job === null ? sql`` : sql`and job_id = ${job}`}
+             and (needs_codec is null or (select codecs from caller) ? needs_codec)
+             ${leftToGpus(sql, options.gpuWaitSeconds ?? 0)}
            order by priority desc, run_at, id
            limit 1
              for update skip locked
@@ -74,6 +113,7 @@ export const makeClaiming = Effect.gen(function* () {
                v.id               as "videoId",
                v.slug,
                ${sql.unsafe(sourceColumns)} as "source",
+               case when j.codec is not null then jsonb_build_object('name', j.codec, 'required', j.codec_required) end as "codec",
                l.lease_id         as "leaseId",
                l.attempt,
                l.lease_expires_at as "expiresAt"

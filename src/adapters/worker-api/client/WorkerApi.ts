@@ -43,6 +43,7 @@ const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
       bytes: task.source.bytes,
       sha256: task.source.sha256
     },
+    codec: task.codec ?? null,
     leaseId: lease_id,
     attempt: answer.attempt ?? 1,
     expiresAt: claim_expires_at

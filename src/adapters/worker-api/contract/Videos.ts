@@ -5,8 +5,9 @@ import { LeaseId, Sha256, VideoId } from "../../../domain/ids.ts"
 import { VideoStatus } from "../../../domain/videos/Video.ts"
 import { AdminAuth } from "./Auth.ts"
 import { BadRequest, BodyTimeout, Conflict, NotFound, StorageFull, TooLarge, Unavailable } from "./Errors.ts"
-import { integerBetween, paging, pageFields, Text } from "./Fields.ts"
+import { paging, pageFields, Text } from "./Fields.ts"
 import { JobAnswer, Priority } from "./Jobs.ts"
+import { wishes } from "./Wishes.ts"
 
 export const VideoAnswer = Schema.Struct({
   id: VideoId,
@@ -50,7 +51,7 @@ export class VideoGroup extends HttpApiGroup.make("videos")
       query: {
         filename: Text(255).pipe(Schema.check(Schema.isNonEmpty())),
         title: Schema.optionalKey(Text(200)),
-        priority: Schema.optionalKey(integerBetween(-100, 100))
+        ...wishes
       },
       success: VideoWithJob.pipe(HttpApiSchema.status(201)),
       error: [BadRequest, BodyTimeout, TooLarge, Unavailable, StorageFull]

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { JobId, LeaseId, Sha256, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { RenditionStatus, Step } from "../../../domain/jobs/Progress.ts"
+import { WantedCodec } from "../../../domain/jobs/Wishes.ts"
 import { TaskKind } from "../../../domain/jobs/Task.ts"
 import { LanguageTag } from "../../../domain/media/Language.ts"
 import { FileDigest } from "../../../domain/media/Segment.ts"
@@ -74,7 +75,8 @@ const TaskAnswer = Schema.Struct({
     extension: Schema.String,
     bytes: Schema.Int,
     sha256: Sha256
-  })
+  }),
+  codec: Schema.optionalKey(Schema.NullOr(WantedCodec))
 })
 
 export const ClaimAnswer = Schema.Struct({

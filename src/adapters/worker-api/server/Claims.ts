@@ -44,6 +44,7 @@ export const claimAnswer = (
       extension: task.source.extension,
       bytes: task.source.bytes,
       sha256: task.source.sha256
-    }
+    },
+    codec: task.codec
   }
 })

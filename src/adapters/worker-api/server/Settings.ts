@@ -7,6 +7,8 @@ export class ApiSettings extends Context.Service<
     readonly adminSecret: Redacted.Redacted
     /** Seconds that a worker gets which does not ask for a lease of its own: those of the older protocol renew rarely. */
     readonly claimSeconds: number
+    /** How long a worker without a GPU leaves a job to an idle one that has it, if the job profits. */
+    readonly gpuWaitSeconds: number
     readonly maxSourceBytes: number
     readonly maxPartBytes: number
     readonly version: string

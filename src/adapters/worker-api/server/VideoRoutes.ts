@@ -14,6 +14,7 @@ import { requestBody } from "../../http/Body.ts"
 import { Api } from "../contract/Api.ts"
 import { BadRequest, NotFound, TooLarge } from "../contract/Errors.ts"
 import { VideoWithJob } from "../contract/Videos.ts"
+import { wishesOf } from "../contract/Wishes.ts"
 import { jobAnswer, publicationAnswer, videoAnswer } from "./Answers.ts"
 import { pageOf } from "./Paging.ts"
 import { bodyRefused, diskRefused, jobRefused, unavailable } from "./Refusals.ts"
@@ -53,7 +54,7 @@ export const videoRoutes = HttpApiBuilder.group(
           const { job, video } = yield* receiveVideo({
             fileName: query.filename,
             title: query.title ?? null,
-            priority: query.priority ?? 0,
+            wishes: wishesOf(query),
             maxBytes: settings.maxSourceBytes,
             body: requestBody(request, { maxBytes: settings.maxSourceBytes })
           }).pipe(

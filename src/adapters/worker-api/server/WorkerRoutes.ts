@@ -153,7 +153,12 @@ export const workerRoutes = HttpApiBuilder.group(
           const { id } = yield* CallingWorker
           const leaseSeconds = leaseSecondsFor(headers["x-lease-seconds"])
           const claimed = yield* claimTask(
-            { worker: id, leaseSeconds, job: Option.fromUndefinedOr(query.job_id) },
+            {
+              worker: id,
+              leaseSeconds,
+              job: Option.fromUndefinedOr(query.job_id),
+              gpuWaitSeconds: settings.gpuWaitSeconds
+            },
             Duration.seconds(query.wait ?? 0)
           ).pipe(
             Effect.provideService(JobStore, jobs),

@@ -61,6 +61,7 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
             Layer.succeed(ApiSettings)({
               adminSecret: Redacted.make(adminSecret),
               claimSeconds: 1800,
+              gpuWaitSeconds: 60,
               maxSourceBytes: 64 * 1024 * 1024,
               maxPartBytes,
               version: "1.2.3"
