@@ -3,7 +3,9 @@ import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, References } from "effect"
+import * as AgeCipher from "../../src/adapters/backup/Age.ts"
 import * as PsqlDatabase from "../../src/adapters/backup/Database.ts"
+import * as S3Copies from "../../src/adapters/backup/S3.ts"
 import { Servers } from "../../src/adapters/backup/Servers.ts"
 import * as FolderStore from "../../src/adapters/backup/Store.ts"
 import * as PostgresTool from "../../src/adapters/backup/Tool.ts"
@@ -44,6 +46,8 @@ export const bench = Layer.unwrap(
       Layer.succeed(Place)({ folder, environment }),
       Db.layer({ url, applicationName: "bench", statementTimeout: "10 minutes" }),
       FolderStore.layer({ root: folder }),
+      S3Copies.layerNone,
+      AgeCipher.layer({ recipients: [], identityFile: "" }),
       Layer.mergeAll(PsqlDatabase.layer, PostgresTool.layer).pipe(Layer.provide(servers))
     )
   })

@@ -5,7 +5,9 @@ import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, References } from "effect"
 import { facts } from "../../src/adapters/backup/DatabaseQueries.ts"
+import * as AgeCipher from "../../src/adapters/backup/Age.ts"
 import * as PsqlDatabase from "../../src/adapters/backup/Database.ts"
+import * as S3Copies from "../../src/adapters/backup/S3.ts"
 import { Servers } from "../../src/adapters/backup/Servers.ts"
 import * as FolderStore from "../../src/adapters/backup/Store.ts"
 import * as PostgresTool from "../../src/adapters/backup/Tool.ts"
@@ -41,7 +43,12 @@ export class BackupFolder extends Context.Service<BackupFolder, { readonly path:
 
 /** Everything that a backup command needs; `change` overrules variables of the environment. */
 export const backupLayer = (
-  options: { readonly database?: typeof TestDatabase.layer; readonly change?: Readonly<Record<string, string>> } = {}
+  options: {
+    readonly database?: typeof TestDatabase.layer
+    readonly change?: Readonly<Record<string, string>>
+    readonly age?: AgeCipher.AgeOptions
+    readonly copies?: typeof S3Copies.layerNone
+  } = {}
 ) => {
   const database = options.database ?? TestDatabase.layer
   const db = Layer.effect(
@@ -59,6 +66,8 @@ export const backupLayer = (
   return Layer.mergeAll(
     db,
     store,
+    options.copies ?? S3Copies.layerNone,
+    AgeCipher.layer(options.age ?? { recipients: [], identityFile: "" }),
     Layer.succeed(References.MinimumLogLevel)("None"),
     Layer.mergeAll(PsqlDatabase.layer, PostgresTool.layer).pipe(Layer.provide([servers, Subprocess.layer]))
   ).pipe(Layer.provideMerge(Layer.mergeAll(database, BackupFolder.layer, NodeServices.layer)))

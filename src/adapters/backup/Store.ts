@@ -13,17 +13,12 @@ import { join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
-import { BackupName, manifestName } from "../../domain/backups/BackupName.ts"
+import { type BackupName, manifestName } from "../../domain/backups/BackupName.ts"
 import { BackupStatusText, emptyStatus } from "../../domain/backups/BackupStatus.ts"
 import { type Manifest, ManifestText } from "../../domain/backups/Manifest.ts"
 import { Sha256 } from "../../domain/ids.ts"
-import {
-  BackupStore,
-  BackupStoreProblem,
-  type Digest,
-  type PartialBackup,
-  type StoredBackup
-} from "../../domain/ports/BackupStore.ts"
+import { BackupStore, BackupStoreProblem, type Digest, type PartialBackup } from "../../domain/ports/BackupStore.ts"
+import { describeAll } from "./Sidecars.ts"
 
 const statusName = "vlog-backup-status.json"
 const readAtOnce = 1024 * 1024
@@ -39,8 +34,6 @@ const storeProblem = (path: string, cause: unknown): BackupStoreProblem => {
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({ try: work, catch: (cause) => storeProblem(path, cause) })
 
-const isName = Schema.is(BackupName)
-const decodeManifest = Schema.decodeEffect(ManifestText)
 const encodeManifest = Schema.encodeEffect(ManifestText)
 
 const readFrom = (path: string): Stream.Stream<Uint8Array, BackupStoreProblem> =>
@@ -102,28 +95,17 @@ const make = Effect.fnUntraced(function* (root: string) {
     yield* syncRoot
   })
 
-  const rewriteManifest = (manifest: Manifest) =>
+  const writeManifest = (manifest: Manifest) =>
     encodeManifest(manifest).pipe(
       Effect.orDie,
       Effect.flatMap((text) => replace(manifestName(manifest.name), text))
     )
 
-  const describe = Effect.fnUntraced(function* (name: BackupName, hasFile: boolean) {
-    const text = yield* Effect.option(attempt(name, () => readFile(pathOf(manifestName(name)), "utf8")))
-    if (Option.isNone(text)) return { _tag: "Unknown", name, problem: "it has no manifest" } satisfies StoredBackup
-    const manifest = yield* Effect.option(decodeManifest(text.value))
-    if (Option.isNone(manifest) || manifest.value.name !== name) {
-      return { _tag: "Unknown", name, problem: "its manifest cannot be read" } satisfies StoredBackup
-    }
-    return { _tag: hasFile ? "Backup" : "Lost", name, manifest: manifest.value } satisfies StoredBackup
-  })
-
   const list = Effect.gen(function* () {
-    const files = new Set(yield* attempt(root, () => readdir(root)))
-    const withFile = [...files].filter(isName)
-    const withManifest = [...files].map((file) => file.replace(/\.json$/, "")).filter(isName)
-    const names = [...new Set([...withFile, ...withManifest])].toSorted().toReversed()
-    return yield* Effect.forEach(names, (name) => describe(name, files.has(name)))
+    const files = yield* attempt(root, () => readdir(root))
+    return yield* describeAll(files, (sidecar) =>
+      Effect.map(Effect.option(attempt(sidecar, () => readFile(pathOf(sidecar), "utf8"))), Option.getOrUndefined)
+    )
   }).pipe(Effect.withSpan("BackupStore.list"))
 
   const begin = Effect.fnUntraced(function* (owner: string) {
@@ -140,7 +122,7 @@ const make = Effect.fnUntraced(function* (root: string) {
         })
       }
       // The manifest first: the name of the backup appears only together with it.
-      yield* rewriteManifest(manifest)
+      yield* writeManifest(manifest)
       yield* attempt(final, () => rename(path, final)).pipe(
         Effect.onError(() =>
           Effect.ignore(attempt(final, () => rm(pathOf(manifestName(manifest.name)), { force: true })))
@@ -186,7 +168,7 @@ const make = Effect.fnUntraced(function* (root: string) {
     removePartials,
     read: (name) => readFrom(pathOf(name)),
     digest: (name) => digestOf(pathOf(name)),
-    rewriteManifest,
+    writeManifest,
     remove,
     freeBytes,
     status,

@@ -21,6 +21,8 @@ export const Manifest = Schema.Struct({
   bytes: Schema.Int,
   /** Of the bytes as they were written, before any disk had seen them. */
   sha256: Sha256,
+  /** The public keys for which it was encrypted. */
+  encryptedFor: Schema.optionalKey(Schema.Array(Schema.String)),
   fingerprint: Fingerprint,
   level: Level,
   checks: Schema.Array(CheckResult),

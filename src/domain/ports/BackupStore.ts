@@ -25,6 +25,18 @@ export type StoredBackup =
   | { readonly _tag: "Lost"; readonly name: BackupName; readonly manifest: Manifest }
   | { readonly _tag: "Unknown"; readonly name: BackupName; readonly problem: string }
 
+/** A place where finished backups lie. */
+export interface Shelf<E> {
+  /** Newest first. */
+  readonly list: Effect.Effect<ReadonlyArray<StoredBackup>, E>
+  read(name: BackupName): Stream.Stream<Uint8Array, E>
+  digest(name: BackupName): Effect.Effect<Digest, E>
+  /** Also the last step of putting a backup there: one without a manifest is treated as absent. */
+  writeManifest(manifest: Manifest): Effect.Effect<void, E>
+  /** The file first: what is left when we are killed in between counts as lost. */
+  remove(name: BackupName): Effect.Effect<void, E>
+}
+
 export interface Digest {
   readonly bytes: number
   readonly sha256: Sha256
@@ -43,19 +55,11 @@ export interface PartialBackup {
 
 export class BackupStore extends Context.Service<
   BackupStore,
-  {
-    /** Newest first. */
-    readonly list: Effect.Effect<ReadonlyArray<StoredBackup>, BackupStoreProblem>
+  Shelf<BackupStoreProblem> & {
     /** `owner` tells the unfinished backups of one database from those of others. */
     begin(owner: string): Effect.Effect<PartialBackup, BackupStoreProblem, Scope.Scope>
     /** Removes what runs that were killed have left; the names of the files. */
     removePartials(owner: string): Effect.Effect<ReadonlyArray<string>, BackupStoreProblem>
-
-    read(name: BackupName): Stream.Stream<Uint8Array, BackupStoreProblem>
-    digest(name: BackupName): Effect.Effect<Digest, BackupStoreProblem>
-    rewriteManifest(manifest: Manifest): Effect.Effect<void, BackupStoreProblem>
-    /** The file first: what is left when we are killed in between counts as lost. */
-    remove(name: BackupName): Effect.Effect<void, BackupStoreProblem>
 
     readonly freeBytes: Effect.Effect<number, BackupStoreProblem>
     readonly status: Effect.Effect<BackupStatus, BackupStoreProblem>

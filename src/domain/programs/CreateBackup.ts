@@ -1,10 +1,11 @@
 /** From a running database to a backup that was proved restorable. Nothing has its final name before that. */
 import { Clock, Effect } from "effect"
-import { type BackupName, backupName, type Wrapping } from "../backups/BackupName.ts"
+import { type BackupName, backupName, type Packing, stemOf, type Wrapping } from "../backups/BackupName.ts"
 import { majorOf } from "../backups/ClientVersion.ts"
 import type { Manifest } from "../backups/Manifest.ts"
 import { BackupRefused, VerificationFailed } from "../backups/Refusal.ts"
 import { failureOf, levelReached } from "../backups/Verification.ts"
+import { BackupCipher, type Seal } from "../ports/BackupCipher.ts"
 import type { BackupSession, ServerFacts } from "../ports/BackupDatabase.ts"
 import { BackupStore, type PartialBackup, type StoredBackup } from "../ports/BackupStore.ts"
 import { BackupTool } from "../ports/BackupTool.ts"
@@ -63,13 +64,15 @@ const noteSize = (manifest: Manifest, last: Manifest | undefined) =>
 const dump = Effect.fn("backup.dump")(function* (
   session: BackupSession,
   partial: PartialBackup,
+  seal: Seal | undefined,
   options: CreateOptions
 ) {
   const tool = yield* BackupTool
   const snapshot = yield* session.snapshot
+  const archive = tool.dump({ ...options, snapshot: snapshot.id })
   const [[digest, seconds], fingerprint] = yield* Effect.all(
     [
-      timed(partial.write(tool.dump({ ...options, snapshot: snapshot.id }))),
+      timed(partial.write(seal === undefined ? archive : seal.encrypt(archive))),
       Effect.withSpan(snapshot.fingerprint, "backup.fingerprint")
     ],
     { concurrency: 2 }
@@ -78,10 +81,10 @@ const dump = Effect.fn("backup.dump")(function* (
 }, Effect.scoped)
 
 /** The first free name at or after the moment: two backups in one second are two backups. */
-const freeName = (time: Date, wrapping: Wrapping, stored: ReadonlyArray<StoredBackup>): BackupName => {
-  const taken = new Set(stored.map(({ name }) => name.replace(/\.zst$/, "")))
-  const name = backupName(time, wrapping)
-  return taken.has(name.replace(/\.zst$/, "")) ? freeName(new Date(time.getTime() + 1000), wrapping, stored) : name
+const freeName = (time: Date, packing: Packing, stored: ReadonlyArray<StoredBackup>): BackupName => {
+  const taken = new Set(stored.map(({ name }) => stemOf(name)))
+  const name = backupName(time, packing)
+  return taken.has(stemOf(name)) ? freeName(new Date(time.getTime() + 1000), packing, stored) : name
 }
 
 /** `session` holds the lock. The backup is there when this succeeds, and only then. */
@@ -99,13 +102,19 @@ export const createBackup = Effect.fn("createBackup")(function* (session: Backup
   if (options.level >= 4) yield* dropLeftovers(facts.key)
 
   const partial = yield* store.begin(facts.key)
-  const { snapshot, digest, fingerprint, seconds } = yield* dump(session, partial, options)
-  const name = freeName(snapshot.takenAt, options.wrapping, stored)
+  const { recipients, seal: newSeal } = yield* BackupCipher
+  const seal = recipients.length === 0 ? undefined : yield* newSeal
+  const { snapshot, digest, fingerprint, seconds } = yield* dump(session, partial, seal, options)
+  const name = freeName(snapshot.takenAt, { ...options, encrypted: seal !== undefined }, stored)
   yield* Effect.logInfo("dumped", { name, bytes: digest.bytes, seconds })
 
   const [checks, verification] = yield* timed(
     verifyArchive(
-      { read: partial.read, digest: partial.digest, wrapping: options.wrapping },
+      {
+        read: seal === undefined ? partial.read : seal.decrypt(partial.read),
+        digest: partial.digest,
+        wrapping: options.wrapping
+      },
       { ...digest, fingerprint },
       { upTo: options.level, key: facts.key }
     )
@@ -127,6 +136,7 @@ export const createBackup = Effect.fn("createBackup")(function* (session: Backup
     toolVersion,
     lsn: snapshot.lsn,
     ...digest,
+    ...(seal === undefined ? {} : { encryptedFor: recipients }),
     fingerprint,
     level: levelReached(checks),
     checks,

@@ -1,19 +1,18 @@
 /** Removes backups that are too old, and those that are no good. */
 import { Clock, Effect } from "effect"
 import { retention, type RetentionPolicy } from "../backups/Retention.ts"
-import { BackupStore, type StoredBackup } from "../ports/BackupStore.ts"
+import { BackupStore, type Shelf, type StoredBackup } from "../ports/BackupStore.ts"
+import { isGood } from "./Catalogue.ts"
 
 type Known = Exclude<StoredBackup, { readonly _tag: "Unknown" }>
 
-const isGood = (backup: Known): boolean => backup._tag === "Backup" && backup.manifest.rejection === null
-
 /** Only for who holds the lock: what is being published looks unfinished. Says what went, or would. */
-export const pruneBackups = Effect.fn("pruneBackups")(function* (
+export const pruneShelf = Effect.fn("pruneBackups")(function* <E>(
+  shelf: Shelf<E>,
   policy: RetentionPolicy,
   options: { readonly dryRun: boolean }
 ) {
-  const store = yield* BackupStore
-  const stored = yield* store.list
+  const stored = yield* shelf.list
   // Not ours to judge: files of other programs, and backups whose manifest cannot be read.
   for (const backup of stored) {
     if (backup._tag === "Unknown") {
@@ -25,7 +24,7 @@ export const pruneBackups = Effect.fn("pruneBackups")(function* (
     .map((backup) => ({ name: backup.name, takenAt: backup.manifest.takenAt, good: isGood(backup) }))
   const { keep, remove } = retention(history, policy, new Date(yield* Clock.currentTimeMillis))
   for (const { backup, why } of remove) {
-    if (!options.dryRun) yield* store.remove(backup.name)
+    if (!options.dryRun) yield* shelf.remove(backup.name)
     const text = options.dryRun ? "would remove a backup" : "removed a backup"
     yield* why === "failed"
       ? Effect.logWarning(text, { name: backup.name, why })
@@ -36,3 +35,6 @@ export const pruneBackups = Effect.fn("pruneBackups")(function* (
     removed: remove.map(({ backup, why }) => ({ name: backup.name, why }))
   }
 })
+
+export const pruneBackups = (policy: RetentionPolicy, options: { readonly dryRun: boolean }) =>
+  Effect.flatMap(BackupStore, (store) => pruneShelf(store, policy, options))

@@ -1,16 +1,21 @@
 /** From a backup to a database. Always a new one: the live one is at most exchanged for it, whole, at the end. */
 import { Clock, Effect } from "effect"
-import { type BackupName, wrappingOf } from "../backups/BackupName.ts"
+import { type BackupName, packingOf } from "../backups/BackupName.ts"
 import { differences, type TableFingerprint, tableDifferences, tableName, totalRows } from "../backups/Fingerprint.ts"
 import type { Manifest } from "../backups/Manifest.ts"
 import { BackupRefused, VerificationFailed } from "../backups/Refusal.ts"
 import { BackupDatabase, type BackupSession, type DatabaseRef } from "../ports/BackupDatabase.ts"
-import { BackupStore } from "../ports/BackupStore.ts"
+import type { BackupCipher } from "../ports/BackupCipher.ts"
+import type { BackupCopies } from "../ports/BackupCopies.ts"
+import type { BackupStore } from "../ports/BackupStore.ts"
 import { BackupTool } from "../ports/BackupTool.ts"
+import { type Chosen, chooseBackup, type Place, readableBytes } from "./Catalogue.ts"
 import { timed } from "./timed.ts"
 
 export interface RestoreOptions {
   readonly backup: BackupName | "newest"
+  /** Where it is looked for; in both places without. */
+  readonly from?: Place | undefined
   /** A name of our own making when there is none. */
   readonly into: string | null
   /** Only these tables, named with or without their schema; all when there is none. */
@@ -24,6 +29,7 @@ export interface RestoreOptions {
 
 export interface RestoreReport {
   readonly backup: BackupName
+  readonly from: Place
   readonly database: string
   readonly rows: number
   readonly seconds: number
@@ -34,28 +40,6 @@ export interface RestoreReport {
 }
 
 const refuse = (problem: string) => new BackupRefused({ problem })
-
-/** The backup of that name, if it is one to rely on. */
-export const chooseBackup = Effect.fnUntraced(function* (wanted: BackupName | "newest") {
-  const store = yield* BackupStore
-  const stored = yield* store.list
-  const found =
-    wanted === "newest"
-      ? stored.find((backup) => backup._tag === "Backup" && backup.manifest.rejection === null)
-      : stored.find((backup) => backup.name === wanted)
-  if (found === undefined) {
-    return yield* refuse(
-      wanted === "newest"
-        ? "There is no good backup in BACKUP_PATH"
-        : `There is no backup ${wanted}; see the list command`
-    )
-  }
-  if (found._tag === "Unknown") return yield* refuse(`${found.name} cannot be trusted: ${found.problem}`)
-  if (found._tag === "Lost") return yield* refuse(`The file of ${found.name} is gone; only its manifest is left`)
-  const { rejection } = found.manifest
-  if (rejection !== null) return yield* refuse(`${found.name} was found damaged: ${rejection.problem}`)
-  return found.manifest
-})
 
 const chosenTables = Effect.fnUntraced(function* (manifest: Manifest, wanted: ReadonlyArray<string>) {
   const matches = (text: string) =>
@@ -93,18 +77,19 @@ interface RestoreChoice {
 }
 
 /** The bytes are looked at before, and the rows after. */
-const restoreInto = Effect.fnUntraced(function* (manifest: Manifest, into: DatabaseRef, options: RestoreChoice) {
-  const store = yield* BackupStore
+const restoreInto = Effect.fnUntraced(function* (chosen: Chosen, into: DatabaseRef, options: RestoreChoice) {
   const tool = yield* BackupTool
   const databases = yield* BackupDatabase
+  const { manifest, shelf } = chosen
   const { name } = manifest
-  const digest = yield* store.digest(name)
+  const bytes = yield* readableBytes(chosen)
+  const digest = yield* shelf.digest(name)
   if (digest.sha256 !== manifest.sha256) {
     return yield* new VerificationFailed({ backup: name, problem: "its bytes are not those that were written" })
   }
   const { tables } = options
   yield* databases.create(into)
-  yield* tool.restore(store.read(name), wrappingOf(name), { ...options, into })
+  yield* tool.restore(bytes, packingOf(name).wrapping, { ...options, into })
   const found = yield* databases.fingerprint(into)
   const problems = tables.length > 0 ? tableDifferences(tables, found.tables) : differences(manifest.fingerprint, found)
   if (problems.length > 0) return yield* new VerificationFailed({ backup: name, problem: problems.join("; ") })
@@ -113,12 +98,12 @@ const restoreInto = Effect.fnUntraced(function* (manifest: Manifest, into: Datab
 
 /** As above, and the database is dropped again unless it is right. */
 export const restoreDatabase = Effect.fn("restoreDatabase")(function* (
-  manifest: Manifest,
+  chosen: Chosen,
   into: DatabaseRef,
   options: RestoreChoice
 ) {
   const databases = yield* BackupDatabase
-  return yield* restoreInto(manifest, into, options).pipe(
+  return yield* restoreInto(chosen, into, options).pipe(
     Effect.onError(() => Effect.ignore(databases.drop(into))),
     timed
   )
@@ -134,20 +119,21 @@ export const restoreBackup = Effect.fn("restoreBackup")(function* (
   | Effect.Error<ReturnType<typeof restoreDatabase>>
   | Effect.Error<ReturnType<typeof chooseBackup>>
   | Effect.Error<ReturnType<typeof checkTarget>>,
-  BackupDatabase | BackupStore | BackupTool
+  BackupCipher | BackupCopies | BackupDatabase | BackupStore | BackupTool
 > {
   const databases = yield* BackupDatabase
   const live = session.facts.database
   const now = stamp(yield* Clock.currentTimeMillis)
-  const manifest = yield* chooseBackup(options.backup)
+  const chosen = yield* chooseBackup(options.backup, options.from)
+  const { manifest, place: from } = chosen
   const target = options.into ?? `${live}_restored_${now}`
   yield* checkTarget(live, target, options)
   const tables = yield* chosenTables(manifest, options.tables)
-  const report = { backup: manifest.name, database: target, dryRun: options.dryRun, revokedLeases: 0, kept: null }
+  const report = { backup: manifest.name, from, database: target, dryRun: options.dryRun, revokedLeases: 0, kept: null }
   if (options.dryRun) return { ...report, rows: 0, seconds: 0 }
 
   const into: DatabaseRef = { server: "source", name: target }
-  const [rows, seconds] = yield* restoreDatabase(manifest, into, { tables, withRoles: options.withRoles })
+  const [rows, seconds] = yield* restoreDatabase(chosen, into, { tables, withRoles: options.withRoles })
   const revokedLeases = yield* databases.revokeLeases(into)
   yield* Effect.logInfo("restored", { ...report, rows, seconds, revokedLeases })
   if (!options.swap) return { ...report, rows, seconds, revokedLeases }

@@ -4,6 +4,7 @@ import { verifiedLevel } from "../backups/Verification.ts"
 import type { RetentionPolicy } from "../backups/Retention.ts"
 import { BackupDatabase } from "../ports/BackupDatabase.ts"
 import { BackupStore } from "../ports/BackupStore.ts"
+import { copyBackups } from "./CopyBackups.ts"
 import { createBackup, type CreateOptions } from "./CreateBackup.ts"
 import { pruneBackups } from "./PruneBackups.ts"
 
@@ -18,7 +19,7 @@ export const noteFailure = (command: string) =>
   }, Effect.ignore)
 
 export const runBackup = Effect.fn("runBackup")(
-  function* (options: CreateOptions, policy: RetentionPolicy) {
+  function* (options: CreateOptions, policies: { readonly folder: RetentionPolicy; readonly copies: RetentionPolicy }) {
     const databases = yield* BackupDatabase
     const store = yield* BackupStore
     const session = yield* databases.session
@@ -26,9 +27,13 @@ export const runBackup = Effect.fn("runBackup")(
     const { takenAt: at, name, level, bytes, seconds } = manifest
     yield* store.writeStatus({ ...(yield* store.status), lastSuccess: { at, name, level, bytes, seconds } })
     // One that was less well proved than it should be is no reason to give up another.
-    if (level < Math.min(options.level, verifiedLevel)) return { manifest, removed: [] }
-    const { removed } = yield* Effect.withSpan(pruneBackups(policy, { dryRun: false }), "backup.retention")
-    return { manifest, removed }
+    const proved = level >= Math.min(options.level, verifiedLevel)
+    const { removed } = proved
+      ? yield* Effect.withSpan(pruneBackups(policies.folder, { dryRun: false }), "backup.retention")
+      : { removed: [] }
+    // Whether that works or not, the backup is there.
+    const copies = yield* copyBackups(policies.copies).pipe(Effect.tapError(noteFailure("copy")), Effect.result)
+    return { manifest, removed, copies }
   },
   Effect.scoped,
   Effect.tapError(noteFailure("create"))

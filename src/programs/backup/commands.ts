@@ -1,24 +1,27 @@
 /** The backup commands. */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { BackupName } from "../../domain/backups/BackupName.ts"
+import { BackupName, packingOf } from "../../domain/backups/BackupName.ts"
 import { VerificationFailed } from "../../domain/backups/Refusal.ts"
 import { highestLevel } from "../../domain/backups/Verification.ts"
+import { BackupCipher, KeyMissing } from "../../domain/ports/BackupCipher.ts"
+import { BackupCopies } from "../../domain/ports/BackupCopies.ts"
 import { BackupDatabase } from "../../domain/ports/BackupDatabase.ts"
 import { BackupStore } from "../../domain/ports/BackupStore.ts"
 import { BackupTool } from "../../domain/ports/BackupTool.ts"
+import { allBackups, chooseBackup, type Place, readableBytes } from "../../domain/programs/Catalogue.ts"
 import { drillRestore } from "../../domain/programs/DrillRestore.ts"
-import { pruneBackups } from "../../domain/programs/PruneBackups.ts"
-import { chooseBackup, restoreBackup } from "../../domain/programs/RestoreBackup.ts"
+import { pruneBackups, pruneShelf } from "../../domain/programs/PruneBackups.ts"
+import { restoreBackup } from "../../domain/programs/RestoreBackup.ts"
 import { noteFailure, runBackup } from "../../domain/programs/RunBackup.ts"
 import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
 import { writeTextfile } from "../metrics/textfile.ts"
 import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { print } from "../output/Json.ts"
-import { everything, store } from "./layers.ts"
+import { everything, places } from "./layers.ts"
 import { updateBackup } from "./metrics.ts"
-import { drillText, listText, restoreText, verifiedText } from "./text.ts"
+import { createdText, drillText, listText, prunedText, restoreText, verifiedText } from "./text.ts"
 
 const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDescription("Say what would be done, and do nothing"),
@@ -28,6 +31,13 @@ const dryRun = Flag.Boolean("dry-run").pipe(
 const BackupArgument = Argument.String("backup").pipe(
   Argument.withDescription("Name of a backup, as the list command shows it"),
   Argument.withSchema(BackupName)
+)
+
+const from = Flag.Literals("from", ["folder", "copy"]).pipe(
+  Flag.withDescription(
+    "Look only in the folder, or only at the copies; without it, a copy serves where the file is gone"
+  ),
+  Flag.optional
 )
 
 /** Also after a failure: that is what the metrics are for. */
@@ -42,15 +52,11 @@ const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const create = Effect.fnUntraced(
   function* () {
     const settings = yield* createSettings
-    const policy = yield* policySettings
-    const { manifest, removed } = yield* runBackup(settings, policy)
-    const { bytes, level, name, seconds } = manifest
-    yield* print(
-      { name, level, bytes, seconds, removed },
-      () =>
-        `${name}: ${bytes} bytes, level ${level} of ${highestLevel}; dumped in ${seconds.dump} s, verified in ${seconds.verification} s` +
-        (removed.length === 0 ? "" : `\nRemoved: ${removed.map((one) => `${one.name} (${one.why})`).join(", ")}`)
-    )
+    const made = yield* runBackup(settings, yield* policySettings)
+    const { bytes, level, name, seconds } = made.manifest
+    const copies = Result.getOrElse(made.copies, ({ message }) => ({ problem: message }))
+    yield* print({ name, level, bytes, seconds, removed: made.removed, copies }, () => createdText(made))
+    if (Result.isFailure(made.copies)) return yield* made.copies.failure
   },
   leaveMetrics,
   Effect.provide(everything()),
@@ -65,14 +71,16 @@ const listCommand = Command.make(
   "list",
   {},
   Effect.fnUntraced(
-    function* () {
+    function* (options) {
       const backups = yield* BackupStore
-      const stored = yield* backups.list
+      const found = yield* allBackups
       const status = yield* backups.status
       const now = yield* Clock.currentTimeMillis
-      yield* print({ backups: stored, status }, () => listText(stored, status, now))
+      yield* print({ backups: found.map(({ backup, places }) => ({ ...backup, places })), status }, () =>
+        listText(found, status, now)
+      )
     },
-    Effect.provide(store),
+    Effect.provide(places),
     withExitCodes
   )
 ).pipe(Command.withDescription("Show the backups: level reached, size, age, duration"))
@@ -80,6 +88,7 @@ const listCommand = Command.make(
 const verifyCommand = Command.make(
   "verify",
   {
+    from,
     backup: Argument.optional(BackupArgument),
     all: Flag.Boolean("all").pipe(Flag.withDescription("All backups, not only the newest"), Flag.withDefault(false)),
     level: Flag.Int("level").pipe(
@@ -93,13 +102,24 @@ const verifyCommand = Command.make(
       const databases = yield* BackupDatabase
       const session = yield* databases.session
       const selection = options.all ? "all" : Option.getOrElse(options.backup, () => "newest" as const)
-      const verified = yield* verifyBackups(session, { selection, upTo: options.level })
+      const verified = yield* verifyBackups(session, {
+        selection,
+        upTo: options.level,
+        from: Option.getOrUndefined(options.from)
+      })
       yield* print(verified, () => verifiedText(verified))
       const bad = verified.filter(({ problem }) => problem !== null)
       if (bad.length > 0) {
         return yield* new VerificationFailed({
           backup: bad.map(({ name }) => name).join(", "),
           problem: bad[0]!.problem ?? ""
+        })
+      }
+      // Without any key, what can be known is known: that is no failure.
+      const unread = verified.filter(({ unread }) => unread !== null)
+      if (unread.length > 0 && (yield* BackupCipher).mayDecrypt) {
+        return yield* new KeyMissing({
+          problem: `Nobody could look into ${unread.map(({ name }) => name).join(", ")}: ${unread[0]!.unread}`
         })
       }
     },
@@ -117,15 +137,13 @@ const pruneCommand = Command.make(
   Effect.fnUntraced(
     function* (options) {
       const databases = yield* BackupDatabase
-      const policy = yield* policySettings
+      const policies = yield* policySettings
       yield* databases.session
-      const pruned = yield* pruneBackups(policy, options)
-      const verb = options.dryRun ? "Would remove" : "Removed"
-      yield* print(pruned, () =>
-        [
-          ...pruned.removed.map(({ name, why }) => `${verb} ${name}: ${why}`),
-          `${pruned.kept.length} kept, ${pruned.removed.length} ${options.dryRun ? "to remove" : "removed"}`
-        ].join("\n")
+      const pruned = yield* pruneBackups(policies.folder, options)
+      const { shelf } = yield* BackupCopies
+      const copies = shelf === undefined ? null : yield* pruneShelf(shelf, policies.copies, options)
+      yield* print({ ...pruned, copies }, () =>
+        [prunedText(pruned, options), ...(copies === null ? [] : ["Copies:", prunedText(copies, options)])].join("\n")
       )
     },
     Effect.scoped,
@@ -138,6 +156,7 @@ const restoreCommand = Command.make(
   "restore",
   {
     dryRun,
+    from,
     backup: Argument.optional(BackupArgument),
     into: Flag.String("into").pipe(Flag.withDescription("Name of the new database"), Flag.optional),
     tables: Flag.String("tables").pipe(
@@ -164,11 +183,12 @@ const restoreCommand = Command.make(
   Effect.fnUntraced(
     function* (options) {
       const backup = Option.getOrElse(options.backup, () => "newest" as const)
-      if (options.list) return yield* printContents(backup)
+      if (options.list) return yield* printContents(backup, options.from)
       const databases = yield* BackupDatabase
       const session = yield* databases.session
       const report = yield* restoreBackup(session, {
         backup,
+        from: Option.getOrUndefined(options.from),
         into: Option.getOrNull(options.into),
         tables: Option.match(options.tables, {
           onNone: () => [],
@@ -196,20 +216,20 @@ const restoreCommand = Command.make(
   ])
 )
 
-const printContents = Effect.fnUntraced(function* (wanted: BackupName | "newest") {
-  const backups = yield* BackupStore
+const printContents = Effect.fnUntraced(function* (wanted: BackupName | "newest", from: Option.Option<Place>) {
   const tool = yield* BackupTool
-  const { name } = yield* chooseBackup(wanted)
-  const contents = yield* tool.contents(backups.read(name), name.endsWith(".zst") ? "zstd" : "none")
+  const chosen = yield* chooseBackup(wanted, Option.getOrUndefined(from))
+  const { name } = chosen.manifest
+  const contents = yield* tool.contents(yield* readableBytes(chosen), packingOf(name).wrapping)
   yield* print({ name, contents }, () => contents.join("\n"))
 })
 
 const drillCommand = Command.make(
   "drill",
-  {},
+  { from },
   Effect.fnUntraced(
-    function* () {
-      const report = yield* drillRestore()
+    function* (options) {
+      const report = yield* drillRestore(Option.getOrUndefined(options.from))
       yield* print(report, () => drillText(report))
     },
     Effect.tapError(noteFailure("drill")),
@@ -223,8 +243,8 @@ export const backup = Command.make("backup", {}, create).pipe(
   Command.withShortDescription("Backups of the database that are proved restorable"),
   Command.withDescription(
     "Backups of the database that are proved restorable. Exit codes: 0 done, 65 a backup is damaged, 69 the database " +
-      "cannot be used, 73 the disk cannot be written, 75 another run has the lock, 78 refused because of settings or " +
-      "versions, 143 stopped by a signal, 1 anything else"
+      "cannot be used, 73 the disk cannot be written, 74 the backup is good but its copy is not there, 75 another run has " +
+      "the lock, 78 refused because of settings, keys or versions, 143 stopped by a signal, 1 anything else"
   ),
   Command.withSubcommands([createCommand, listCommand, verifyCommand, pruneCommand, restoreCommand, drillCommand])
 )

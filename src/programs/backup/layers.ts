@@ -3,13 +3,15 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { mkdtemp, chmod, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Layer, Redacted } from "effect"
+import * as AgeCipher from "../../adapters/backup/Age.ts"
 import * as PsqlDatabase from "../../adapters/backup/Database.ts"
+import * as S3Copies from "../../adapters/backup/S3.ts"
 import { Servers } from "../../adapters/backup/Servers.ts"
 import * as FolderStore from "../../adapters/backup/Store.ts"
 import * as PostgresTool from "../../adapters/backup/Tool.ts"
 import { EmbeddedPostgres } from "../../adapters/postgres/EmbeddedPostgres.ts"
 import { Subprocess } from "../../adapters/process/Subprocess.ts"
-import { storeSettings } from "../settings/backup.ts"
+import { cipherSettings, copySettings, storeSettings } from "../settings/backup.ts"
 
 /** The names that the compatible farm uses, unless a service file says it all. */
 const environment = () =>
@@ -54,7 +56,16 @@ const servers = (scratch: string) => {
   return Servers.layerWithScratch(environment(), { PGSERVICE: scratch.replace(/^service:/, "") })
 }
 
-export const store = Layer.unwrap(Effect.map(storeSettings, ({ path }) => FolderStore.layer({ root: path })))
+const folder = Layer.unwrap(Effect.map(storeSettings, ({ path }) => FolderStore.layer({ root: path })))
+
+const copies = Layer.unwrap(
+  Effect.map(copySettings, (settings) => (settings.bucket === "" ? S3Copies.layerNone : S3Copies.layer(settings)))
+)
+
+/** Where backups lie. */
+export const places = Layer.mergeAll(folder, copies)
+
+const cipher = Layer.unwrap(Effect.map(cipherSettings, AgeCipher.layer))
 
 /** `scratch` overrules the setting. */
 export const everything = (options: { readonly scratch?: "embedded" } = {}) =>
@@ -66,4 +77,4 @@ export const everything = (options: { readonly scratch?: "embedded" } = {}) =>
         Layer.provide(Subprocess.layer)
       )
     })
-  ).pipe(Layer.provideMerge(store))
+  ).pipe(Layer.provideMerge(Layer.merge(places, cipher)))

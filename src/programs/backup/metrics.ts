@@ -16,6 +16,10 @@ const reverifyFailures = gauge(
   "vlog_backup_reverify_failures_total",
   "Backups that were good once and are not any more"
 )
+const lastCopy = gauge(
+  "vlog_backup_copy_last_success_timestamp_seconds",
+  "Moment whose data the newest good copy in the object storage holds"
+)
 const recoveryTime = gauge("vlog_backup_drill_recovery_time_seconds", "Seconds that the last restore drill took")
 const recoveryPoint = gauge("vlog_backup_drill_recovery_point_seconds", "Age of the data of the last restore drill")
 
@@ -32,6 +36,7 @@ export const updateBackup = Effect.fnUntraced(function* (status: BackupStatus) {
     yield* Metric.update(Metric.withAttributes(duration, { phase: "verification" }), took.verification)
   }
   if (status.lastFailure !== null) yield* Metric.update(lastFailure, seconds(status.lastFailure.at))
+  if (status.lastCopy !== null) yield* Metric.update(lastCopy, seconds(status.lastCopy.at))
   if (status.lastDrill !== null) {
     yield* Metric.update(recoveryTime, status.lastDrill.rtoSeconds)
     yield* Metric.update(recoveryPoint, status.lastDrill.rpoSeconds)

@@ -13,10 +13,13 @@ const codes: Readonly<Record<string, number>> = {
   EmbeddedPostgresError: 69,
   BackupStoreProblem: 73,
   MediaStoreError: 73,
+  CopyProblem: 74,
   BackupBusy: 75,
   Busy: 75,
   Denied: 77,
+  AgeKeyInvalid: 78,
   BackupRefused: 78,
+  KeyMissing: 78,
   SettingsInvalid: 78,
   ToolMissing: 78,
   MigrationError: 78

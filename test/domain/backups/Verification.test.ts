@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { backupName, BackupName } from "../../../src/domain/backups/BackupName.ts"
+import { backupName, BackupName, packingOf, stemOf } from "../../../src/domain/backups/BackupName.ts"
 import { majorOf } from "../../../src/domain/backups/ClientVersion.ts"
 import { type CheckResult, levelReached, levels } from "../../../src/domain/backups/Verification.ts"
 
@@ -27,8 +27,20 @@ describe("the level that a backup reached", () => {
 describe("the name of a backup", () => {
   it("is its moment in UTC", () => {
     const time = new Date("2025-12-27T03:00:00.900+01:00")
-    assert.strictEqual(backupName(time, "none"), "vlog-2025-12-27-020000.dump")
-    assert.strictEqual(backupName(time, "zstd"), "vlog-2025-12-27-020000.dump.zst")
+    assert.strictEqual(backupName(time, { wrapping: "none", encrypted: false }), "vlog-2025-12-27-020000.dump")
+    assert.strictEqual(backupName(time, { wrapping: "zstd", encrypted: false }), "vlog-2025-12-27-020000.dump.zst")
+  })
+
+  it("says how the archive is packed", () => {
+    const time = new Date("2025-12-27T02:00:00Z")
+    for (const wrapping of ["none", "zstd"] as const) {
+      for (const encrypted of [false, true]) {
+        const name = backupName(time, { wrapping, encrypted })
+        assert.isTrue(Schema.is(BackupName)(name))
+        assert.deepStrictEqual(packingOf(name), { wrapping, encrypted })
+        assert.strictEqual(stemOf(name), "vlog-2025-12-27-020000")
+      }
+    }
   })
 
   it("leads to no other folder", () => {
