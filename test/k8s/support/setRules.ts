@@ -6,6 +6,7 @@ const secrets: Record<string, ReadonlyArray<string>> = {
   "vlog-worker-credentials": ["VLOG_WORKER_API_KEY"],
   "vlog-worker-api-credentials": ["VLOG_DATABASE_URL", "VLOG_WORKER_ADMIN_SECRET"],
   "postgres-backup-credentials": ["PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"],
+  "postgres-backup-s3": ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
   "vlog-postgres": ["POSTGRES_PASSWORD"],
   "vlog-keda-database": ["connection"]
 }
