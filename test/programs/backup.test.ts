@@ -3,15 +3,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import * as age from "age-encryption"
 import { Effect, Layer } from "effect"
 import { execa, execaSync } from "execa"
 import { vi } from "vitest"
 import { Db } from "../../src/adapters/postgres/Db.ts"
 import { libpq, ownScratchDatabases } from "../support/backup.ts"
 import { TestDatabase } from "../support/postgres.ts"
+import { s3Credentials, TestS3 } from "../support/s3.ts"
 
 // Each test starts the whole program several times.
-vi.setConfig({ testTimeout: 90_000 })
+vi.setConfig({ testTimeout: 180_000 })
 
 /** Half of the time of a short command is spent on reading its code. */
 const compileCache = join(tmpdir(), "vlog-test-compile-cache")
@@ -160,6 +162,54 @@ describe("the backup command", () => {
       assert.strictEqual(exitCode, 143)
       assert.deepStrictEqual(yield* filesOf(path), [])
     }).pipe(withDatabase)
+  )
+
+  it.live("encrypts and copies where told to, and says when only the copy is missing", () =>
+    Effect.gen(function* () {
+      const path = yield* folder
+      const keys = yield* folder
+      const { bucket, endpoint } = yield* TestS3
+      const identity = yield* Effect.promise(() => age.generateX25519Identity())
+      const recipient = yield* Effect.promise(() => age.identityToRecipient(identity))
+      const key = join(keys, "key.txt")
+      yield* Effect.promise(() => writeFile(key, `${identity}\n`))
+      const metrics = join(keys, "metrics.prom")
+      const env = {
+        ...s3Credentials,
+        BACKUP_AGE_RECIPIENTS: recipient,
+        BACKUP_S3_BUCKET: bucket,
+        BACKUP_S3_ENDPOINT: endpoint,
+        BACKUP_METRICS_FILE: metrics
+      }
+      const away = yield* run(["create", "--json"], { path, env: { ...env, BACKUP_S3_BUCKET: "nothing" } })
+      assert.strictEqual(away.exitCode, 74, away.stderr)
+      assert.include(away.stderr, "check BACKUP_S3_BUCKET")
+      const { copies, name: first } = JSON.parse(away.stdout)
+      assert.include(copies.problem, "s3://nothing/")
+      assert.notInclude(yield* Effect.promise(() => readFile(metrics, "utf8")), "vlog_backup_copy_last_success")
+
+      const made = yield* run(["create", "--json"], { path, env })
+      assert.strictEqual(made.exitCode, 0, made.stderr)
+      const { name } = JSON.parse(made.stdout)
+      assert.deepStrictEqual(JSON.parse(made.stdout).copies.copied, [name, first])
+      assert.match(
+        yield* Effect.promise(() => readFile(metrics, "utf8")),
+        /^vlog_backup_copy_last_success_timestamp_seconds \d+/m
+      )
+      yield* Effect.promise(() => rm(join(path, name)))
+      const list = yield* run(["list"], { path, env })
+      assert.match(
+        list.stdout,
+        new RegExp(`^${name.replaceAll(".", "[.]")} +2 of 6 .* copy +only partly verified$`, "m")
+      )
+      assert.match(list.stdout, new RegExp(`^${first.replaceAll(".", "[.]")} .* folder, copy `, "m"))
+      const opened = yield* run(["restore", "--list", "--json"], {
+        path,
+        env: { ...env, BACKUP_AGE_IDENTITY_FILE: key }
+      })
+      assert.strictEqual(opened.exitCode, 0, opened.stderr)
+      assert.strictEqual(JSON.parse(opened.stdout).name, name)
+    }).pipe(Effect.provide(TestS3.layer), withDatabase)
   )
 
   it.live("refuses a server that is newer than pg_dump", () =>

@@ -71,7 +71,7 @@ const listCommand = Command.make(
   "list",
   {},
   Effect.fnUntraced(
-    function* (options) {
+    function* () {
       const backups = yield* BackupStore
       const found = yield* allBackups
       const status = yield* backups.status

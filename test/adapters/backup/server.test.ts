@@ -18,7 +18,7 @@ import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { backUp, libpq } from "../../support/backup.ts"
 
 // A server of its own, whose settings are changed and which is restarted.
-vi.setConfig({ testTimeout: 90_000 })
+vi.setConfig({ testTimeout: 180_000 })
 
 const temporary = (prefix: string) =>
   Effect.acquireRelease(
