@@ -36,16 +36,10 @@ const through = <E>(
   Effect.gen(function* () {
     let source: E | undefined
     const failure = (cause: unknown) => new Failure(cause, source)
-    const controller = new AbortController()
-    const input = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        Stream.toReadableStreamWith(
-          Stream.tapError(archive, (error) => Effect.sync(() => void (source = error))),
-          Context.empty(),
-          { signal: controller.signal }
-        )
-      ),
-      () => Effect.sync(() => controller.abort())
+    const input = Stream.toReadableStreamWith(
+      Stream.tapError(archive, (error) => Effect.sync(() => void (source = error))),
+      Context.empty(),
+      { signal: yield* Effect.abortSignal }
     )
     const output = yield* Effect.tryPromise({ try: () => transform(input), catch: failure })
     return Stream.fromReadableStream({ evaluate: () => output, onError: failure })

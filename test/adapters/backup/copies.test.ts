@@ -209,7 +209,7 @@ describe("copies are refused, with what to do", () => {
     Effect.gen(function* () {
       const { shelf } = yield* BackupCopies
       return (yield* Effect.flip(shelf!.list)).message
-    }).pipe(Effect.provide(copies(change)), Effect.provide(TestS3.layer))
+    }).pipe(Effect.provide(copies(change).pipe(Layer.provide(TestS3.layer))))
 
   it.live("for a bucket, a server or a key that is not there", () =>
     Effect.gen(function* () {

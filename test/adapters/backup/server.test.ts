@@ -84,10 +84,16 @@ const hasOpenssl = !execaSync("openssl", ["version"], { reject: false }).failed
 const makeCertificate = Effect.fnUntraced(function* (folder: string, name: string) {
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)]
   yield* Effect.promise(() =>
-    execa("openssl", [
-      ...["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"],
-      ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
-    ])
+    execa(
+      "openssl",
+      [
+        "req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -subj /CN=localhost",
+        "-addext subjectAltName=DNS:localhost -keyout"
+      ]
+        .join(" ")
+        .split(" ")
+        .concat(key, "-out", certificate)
+    )
   )
   return { key, certificate }
 })
@@ -118,8 +124,14 @@ describe("the server is reached", () => {
         writeFile(passwords, `localhost:${PGPORT}:*:${PGUSER}:${PGPASSWORD}\n`, { mode: 0o600 })
       )
       const verified = {
-        ...{ PGHOST: "localhost", PGHOSTADDR: "127.0.0.1", PGPORT: PGPORT!, PGDATABASE: PGDATABASE!, PGUSER: PGUSER! },
-        ...{ PGPASSFILE: passwords, PGSSLMODE: "verify-full", PGSSLROOTCERT: certificate }
+        PGHOST: "localhost",
+        PGHOSTADDR: "127.0.0.1",
+        PGPORT: PGPORT!,
+        PGDATABASE: PGDATABASE!,
+        PGUSER: PGUSER!,
+        PGPASSFILE: passwords,
+        PGSSLMODE: "verify-full",
+        PGSSLROOTCERT: certificate
       }
       assert.strictEqual((yield* backUpWith(verified)).level, 4)
 

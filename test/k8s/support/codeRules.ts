@@ -30,10 +30,7 @@ const readByOthers: Record<string, ReadonlyArray<string>> = {
   worker: ["TMPDIR", "HOME", "XDG_CACHE_HOME", "CUDA_CACHE_PATH", "NVIDIA_DRIVER_CAPABILITIES", "LIBVA_DRIVER_NAME"],
   api: ["TMPDIR", "HOME"],
   cleanup: ["TMPDIR", "HOME"],
-  backup: [
-    ...["TMPDIR", "HOME", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"],
-    ...["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-  ]
+  backup: "TMPDIR HOME PGHOST PGPORT PGDATABASE PGUSER PGPASSWORD AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY".split(" ")
 }
 
 export const programOf = ({ template }: Workload): string | undefined => template.spec.containers[0].args?.[0]
