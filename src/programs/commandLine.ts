@@ -22,7 +22,7 @@ const presenter: CliOutput.Presenter = {
 
 const services = Layer.mergeAll(
   NodeServices.layer,
-  NodeHttpClient.layerUndici,
+  NodeHttpClient.layerNodeHttp,
   CliOutput.layerPresenter(presenter),
   CliOutput.layer(CliOutput.defaultFormatter({ globalFlags: "summary" }))
 )

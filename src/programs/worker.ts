@@ -60,7 +60,7 @@ launch(
     const layers = Layer.mergeAll(
       SegmentInspector.layer,
       DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),
-      HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerUndici)),
+      HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerNodeHttp)),
       ops
     ).pipe(Layer.provideMerge(machine))
     const allowance = yield* readAllowance()
