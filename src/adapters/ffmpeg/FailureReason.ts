@@ -5,6 +5,9 @@ type Reason = TranscodeFailed["reason"]
 
 const full = /No space left on device|Cannot allocate memory|Disk quota exceeded|Too many open files/i
 
+/** A GeForce whose sessions are taken says that it is out of memory, and before driver 530 that a key is wrong. */
+const sessions = /OpenEncodeSessionEx failed: (out of memory|incompatible client key)/i
+
 /** Lines of a driver, or of ffmpeg about one, that name the cause. Those that only say that something failed come below. */
 const device: ReadonlyArray<RegExp> = [
   // NVENC: no driver, a driver too old for this build, no engine, no session left, a codec or option that a generation lacks.
@@ -29,6 +32,7 @@ const source =
 /** The order decides where several appear: a full disk makes everything else fail, and a lost device spoils data. */
 const signs: ReadonlyArray<readonly [Reason, RegExp]> = [
   ["resources", full],
+  ["sessions", sessions],
   ...device.map((sign) => ["device", sign] as const),
   ["source", source]
 ]

@@ -1,6 +1,6 @@
 /** Transcoder by one ffmpeg a task. */
-import { type Cause, Clock, Context, Duration, Effect, Layer, Queue, Semaphore, Stream } from "effect"
-import { access, mkdir, readFile } from "node:fs/promises"
+import { type Cause, Clock, Context, Duration, Effect, Layer, Queue, Result, Semaphore, Stream } from "effect"
+import { access, mkdir, readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
@@ -83,10 +83,11 @@ const make = (options: TranscoderOptions) =>
     const surroundings = Context.make(Subprocess, subprocess).pipe(Context.add(Sandbox, sandbox))
     const sessions = yield* Semaphore.make(options.nvencSessions ?? 1)
 
-    /** One ffmpeg. `progress` makes of its frames those of the whole plan. */
+    /** One ffmpeg. `told` counts the files that it made known; `progress` makes of its frames those of the whole plan. */
     const runPass = Effect.fnUntraced(function* (
       job: TranscodeJob,
       queue: Events,
+      told: { files: number },
       progress: (frames: number) => number
     ) {
       const folderOf = (rendition: string) => join(job.folder, rendition)
@@ -95,12 +96,11 @@ const make = (options: TranscoderOptions) =>
       const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
       const look = Effect.promise(() => Promise.all(watches.map((watch) => watch.read()))).pipe(
         // One step: the end of ffmpeg interrupts a look at any other point, and what was noted must have been told.
-        Effect.map((lists) =>
-          Queue.offerAllUnsafe(
-            queue,
-            lists.flatMap((names, index) => watches[index]!.take(names))
-          )
-        )
+        Effect.map((lists) => {
+          const events = lists.flatMap((names, index) => watches[index]!.take(names))
+          told.files += events.length
+          return Queue.offerAllUnsafe(queue, events)
+        })
       )
 
       const child = yield* subprocess.start(
@@ -144,21 +144,38 @@ const make = (options: TranscoderOptions) =>
       yield* look
     }, Effect.scoped)
 
+    /**
+     * As many ffmpegs as it takes, one after the other: each rung has a session of its own, and how many a driver grants
+     * shows when it refuses one. What failed before any file of it was told is made again in two halves.
+     */
     const run = Effect.fnUntraced(
       function* (job: TranscodeJob, queue: Events) {
         const limited = job.plan.encoder.backend === "nvenc" ? (options.nvencSessions ?? null) : null
-        const parts = passes(job.plan, limited)
-        for (const [index, plan] of parts.entries()) {
-          const pass = runPass({ ...job, plan }, queue, (frames) =>
-            Math.floor((index * plan.frames + frames) / parts.length)
+        const left = [...passes(job.plan, limited)]
+        let made = 0
+        for (let plan = left.shift(); plan !== undefined; plan = left.shift()) {
+          const rungs = plan.video.length
+          const told = { files: 0 }
+          const pass = runPass({ ...job, plan }, queue, told, (frames) =>
+            Math.floor((made * job.plan.frames + rungs * frames) / job.plan.video.length)
           )
-          yield* limited === null ? pass : sessions.withPermits(plan.video.length)(pass)
+          const ended = yield* Effect.result(limited === null ? pass : sessions.withPermits(rungs)(pass))
+          if (Result.isSuccess(ended)) {
+            made += rungs
+            continue
+          }
+          const error = ended.failure._tag === "TranscodeFailed" ? ended.failure : toTranscodeFailed(ended.failure)
+          if (error.reason !== "sessions" || rungs === 1 || told.files > 0) return yield* error
+          yield* Effect.logWarning("fewer encoder sessions than renditions", { rungs, problem: error.problem })
+          yield* Effect.promise(() =>
+            Promise.all(
+              renditionNames(plan!).map((name) => rm(join(job.folder, name), { recursive: true, force: true }))
+            )
+          )
+          left.unshift(...passes(plan, Math.ceil(rungs / 2)))
         }
       },
-      (effect, { plan }) =>
-        Effect.mapError(effect, (error) =>
-          blameDevice(error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error), plan)
-        )
+      (effect, { plan }) => Effect.mapError(effect, (error) => blameDevice(error, plan))
     )
 
     const transcode = (job: TranscodeJob) =>

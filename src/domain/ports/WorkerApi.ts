@@ -60,9 +60,20 @@ export class WorkerApi extends Context.Service<
         readonly facts: SourceFacts
         readonly files: ReadonlyArray<FileDigest>
         readonly presentation: Presentation
+        /** What the job's history should know: which encoders failed, and which was used instead. */
+        readonly notes: ReadonlyArray<string>
       }
     ): Effect.Effect<void, ApiError>
-    fail(task: ClaimedTask, failure: { readonly error: string; readonly retry: boolean }): Effect.Effect<void, ApiError>
+    fail(
+      task: ClaimedTask,
+      failure: {
+        readonly error: string
+        readonly retry: boolean
+        /** The last lines of ffmpeg. */
+        readonly stderr: string | null
+        readonly notes: ReadonlyArray<string>
+      }
+    ): Effect.Effect<void, ApiError>
     release(task: ClaimedTask): Effect.Effect<void, ApiError>
   }
 >()("vlog/domain/ports/WorkerApi") {}

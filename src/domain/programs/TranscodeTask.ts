@@ -43,6 +43,8 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   /** For the encoders of this task; null leaves it to ffmpeg. */
   readonly threads: number | null
   readonly report: Ref.Ref<AttemptReport>
+  /** What the job's history should know of this attempt. */
+  readonly notes: Ref.Ref<ReadonlyArray<string>>
 }) {
   const { report, task } = options
   const api = yield* WorkerApi
@@ -114,7 +116,7 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   const wanted = task.codec ?? { name: options.codec, required: false }
   const usable = yield* encoders.chain(wanted.name, options.policy)
   const chain = wanted.required ? usable.filter(({ codec }) => codec === wanted.name) : usable
-  const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode)
+  const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode, options.notes)
 
   yield* at("finalize", 98)
   const presentation = yield* Effect.fromResult(judge(plan, files)).pipe(
@@ -123,13 +125,13 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
       plan.encoder.backend === "software" ? Effect.void : encoders.refuse(plan.encoder, error.message)
     )
   )
-  yield* api.complete(task, { facts, files, presentation })
+  yield* api.complete(task, { facts, files, presentation, notes: yield* Ref.get(options.notes) })
   yield* Ref.update(report, finished(plan))
   yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)
 
 const failedDevice = (error: { readonly _tag: string }): error is TranscodeFailed =>
-  error._tag === "TranscodeFailed" && (error as TranscodeFailed).reason === "device"
+  error._tag === "TranscodeFailed" && ["device", "sessions"].includes((error as TranscodeFailed).reason)
 
 /**
  * Goes down the chain while devices fail. All segments of an attempt come from one encoder, and what was registered
@@ -139,20 +141,27 @@ const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readonly _tag
   chain: ReadonlyArray<Encoder>,
   wanted: WantedCodec,
   sent: Effect.Effect<number>,
-  encode: (encoder: Encoder, turn: number) => Effect.Effect<A, E, R>
+  encode: (encoder: Encoder, turn: number) => Effect.Effect<A, E, R>,
+  notes: Ref.Ref<ReadonlyArray<string>>
 ) {
   const encoders = yield* Encoders
+  const note = (text: string) => Ref.update(notes, (said) => [...said, text])
   let problem = wanted.required
     ? `No encoder for ${wanted.name}, which the job requires, works on this machine`
     : "No encoder works on this machine"
   let details = ""
   for (const [turn, encoder] of chain.entries()) {
     const tried = yield* Effect.result(encoders.using(encoder, encode(encoder, turn)))
-    if (Result.isSuccess(tried)) return tried.success
+    if (Result.isSuccess(tried)) {
+      if (turn > 0) yield* note(`Encoded with ${describe(encoder)} instead`)
+      return tried.success
+    }
     const error = tried.failure
     if (encoder.backend === "software" || !failedDevice(error)) return yield* Effect.fail(error)
-    yield* encoders.refuse(encoder, error.problem)
+    // One whose sessions are taken has nothing wrong with it, and is asked again by the next task.
+    yield* error.reason === "sessions" ? encoders.busy(encoder) : encoders.refuse(encoder, error.problem)
     problem = `${describe(encoder)} failed: ${error.problem}`
+    yield* note(problem)
     details = error.details
     if ((yield* sent) > 0) {
       problem = `${problem}. The next attempt uses another encoder, because what was uploaded is this one's`

@@ -60,7 +60,7 @@ const measured = Effect.fnUntraced(function* (began: bigint, exit: Exit.Exit<voi
 
 /** Tells the API how an attempt ended. Not being able to tell is no new failure: the lease runs out by itself. */
 const report = Effect.fnUntraced(
-  function* (task: ClaimedTask, exit: Exit.Exit<void, AttemptError>) {
+  function* (task: ClaimedTask, exit: Exit.Exit<void, AttemptError>, notes: ReadonlyArray<string>) {
     if (Exit.isSuccess(exit)) return
     const api = yield* WorkerApi
     if (Cause.hasInterruptsOnly(exit.cause)) {
@@ -85,7 +85,7 @@ const report = Effect.fnUntraced(
       onSome: (failure) => (failure._tag === "TranscodeFailed" ? failure.details : "")
     })
     yield* Effect.logError("task failed", { problem, retry, details })
-    yield* api.fail(task, { error: details === "" ? problem : `${problem}\n${details}`, retry })
+    yield* api.fail(task, { error: problem, retry, stderr: details === "" ? null : details, notes })
   },
   Effect.catch((error) =>
     Effect.logWarning("the Worker API was not told how the attempt ended", { problem: error.message })
@@ -111,11 +111,12 @@ const attempt = Effect.fn("attempt")(
   function* (claimed: Claimed, settings: Terms) {
     const { askedAt, leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+    const notes = yield* Ref.make<ReadonlyArray<string>>([])
     const began = yield* Clock.monotonicTimeNanos
     yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.raceFirst(
-        transcodeTask({ ...settings, task, report: progress }),
+        transcodeTask({ ...settings, task, report: progress, notes }),
         keepLease({
           task,
           leaseSeconds,
@@ -127,7 +128,8 @@ const attempt = Effect.fn("attempt")(
         restore,
         Effect.exit,
         Effect.tap((exit) => measured(began, exit)),
-        Effect.flatMap((exit) => Effect.as(report(task, exit), Exit.isSuccess(exit)))
+        Effect.tap((exit) => Effect.flatMap(Ref.get(notes), (said) => report(task, exit, said))),
+        Effect.map(Exit.isSuccess)
       )
     )
   },

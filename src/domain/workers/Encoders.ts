@@ -26,6 +26,8 @@ const deviceOf = (encoder: Encoder) => encoder.device ?? encoder.backend
 
 const manyTurns = 1e9
 
+const failed = (encoder: Encoder) => Metric.update(Metric.withAttributes(encoderFailures, { encoder: encoder.name }), 1)
+
 const lost = (encoder: Encoder, problem: string) =>
   Effect.logWarning("encoder works no more", { encoder: describe(encoder), problem })
 
@@ -42,6 +44,8 @@ export class Encoders extends Context.Service<
     using<A, E, R>(encoder: Encoder, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
     /** Leaves an encoder out until a trial of it succeeds again. */
     refuse(encoder: Encoder, reason: string): Effect.Effect<void>
+    /** Counts that an encoder had no room for a task. It stays where it is. */
+    busy(encoder: Encoder): Effect.Effect<void>
     /** Tries what was refused since the start, and every device that rests: a GPU may have come back, or gone. */
     readonly recheck: Effect.Effect<void>
   }
@@ -99,7 +103,7 @@ export class Encoders extends Context.Service<
 
       const refuse = Effect.fn("Encoders.refuse")(function* (encoder: Encoder, reason: string) {
         yield* Ref.update(state, (now) => ({ ...now, refused: new Map([...now.refused, [describe(encoder), reason]]) }))
-        yield* Metric.update(Metric.withAttributes(encoderFailures, { encoder: encoder.name }), 1)
+        yield* failed(encoder)
       })
 
       const tryAgain = Effect.fnUntraced(function* (encoder: Encoder) {
@@ -140,7 +144,7 @@ export class Encoders extends Context.Service<
         yield* Effect.forEach(Map.groupBy(resting, deviceOf).values(), look, { discard: true })
       })
 
-      return Encoders.of({ discover, capabilities, chain, using, refuse, recheck })
+      return Encoders.of({ discover, capabilities, chain, using, refuse, busy: failed, recheck })
     })
   )
 }

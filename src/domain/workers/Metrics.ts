@@ -22,7 +22,7 @@ export const bytesUploaded = Metric.counter("vlog_worker_uploaded_bytes_total", 
 })
 
 export const encoderFailures = Metric.counter("vlog_worker_encoder_failures_total", {
-  description: "Times that a device failed while it encoded, by encoder",
+  description: "Times that a device failed a task, or had no session left for it, by encoder",
   incremental: true
 })
 

@@ -159,6 +159,28 @@ describe("a transcoder on a machine of files", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("learns from the driver how many sessions there are", () =>
+    Effect.gen(function* () {
+      // A GeForce of two sessions, or one on which others have taken all but two.
+      const third = {
+        when: ["-progress", "-c:v h264_nvenc", "-c:v h264_nvenc", "-c:v h264_nvenc"],
+        stderr: "[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)"
+      }
+      const { bin, root } = yield* fakeMachine({ ...machines.T4, answers: [third] })
+      const context = yield* Layer.build(
+        FfmpegTranscoder.layer({ ...options, root }).pipe(Layer.provide(programsIn(bin)))
+      )
+      const transcoder = yield* Effect.provide(Transcoder, context)
+      const plan = smallLadder(wholeSource(source(), { encoder: gpu }))
+      yield* Stream.runDrain(transcoder.transcode({ plan, source: samples.thirty, folder: join(bin, "out") }))
+      const calls = yield* Effect.promise(() => readFile(join(bin, "calls"), "utf8"))
+      assert.deepStrictEqual(
+        calls.split("\n").flatMap((line) => line.match(/-c:v h264_nvenc/g)?.length ?? []),
+        [3, 2, 1]
+      )
+    }).pipe(Effect.scoped)
+  )
+
   const unlucky = (answer: Pick<Answer, "stderr" | "signal">, encoder = gpu) =>
     Effect.gen(function* () {
       const machine = { ...machines.T4, answers: [{ when: ["-progress"], ...answer }] }
@@ -167,7 +189,9 @@ describe("a transcoder on a machine of files", () => {
         FfmpegTranscoder.layer({ ...options, root }).pipe(Layer.provide(programsIn(bin)))
       )
       const transcoder = yield* Effect.provide(Transcoder, context)
-      const plan = wholeSource(source(), { encoder })
+      const whole = wholeSource(source(), { encoder })
+      // A single rung: a ladder would be tried again in halves where sessions are what is missing.
+      const plan = { ...whole, video: whole.video.slice(0, 1) }
       return yield* Effect.flip(
         Stream.runDrain(transcoder.transcode({ plan, source: samples.thirty, folder: join(bin, "out") }))
       )
@@ -175,9 +199,9 @@ describe("a transcoder on a machine of files", () => {
 
   const ends = [
     // libavcodec/nvenc.c, where a GeForce has no session left.
-    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)", "device"],
+    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: out of memory (10): (no details)", "sessions"],
     // The same on drivers before 530.
-    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21): (no details)", "device"],
+    ["[h264_nvenc @ 0x1] OpenEncodeSessionEx failed: incompatible client key (21): (no details)", "sessions"],
     // libavutil/hwcontext_cuda.c, where the GPU fell off its bus.
     [
       "[AVHWDeviceContext @ 0x1] cu->cuInit(0) failed -> CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected",

@@ -46,7 +46,15 @@ const failing = (
   const attempt = Effect.gen(function* () {
     yield* (yield* Encoders).discover
     const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
-    return yield* transcodeTask({ task: claimedTask(), codec: "h264", policy: anyBackend, threads: null, report })
+    const notes = yield* Ref.make<ReadonlyArray<string>>([])
+    return yield* transcodeTask({
+      task: claimedTask(),
+      codec: "h264",
+      policy: anyBackend,
+      threads: null,
+      report,
+      notes
+    })
   })
   return { attempt, all, used, worker }
 }
@@ -60,7 +68,12 @@ describe("an encoder that fails at run time", () => {
     return Effect.gen(function* () {
       yield* attempt
       assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
-      assert.strictEqual(worker.called("complete").length, 1)
+      const [complete] = worker.called("complete")
+      // What the job's history says of it.
+      assert.deepStrictEqual((complete?.argument as { readonly notes: unknown }).notes, [
+        "h264_nvenc on 0 failed: CUDA_ERROR_UNKNOWN",
+        "Encoded with libx264 instead"
+      ])
     }).pipe(Effect.provide(all))
   })
 
@@ -102,6 +115,18 @@ describe("an encoder that fails at run time", () => {
       const found = yield* (yield* Encoders).capabilities
       assert.deepStrictEqual(found?.encoders, [libx264])
       assert.deepStrictEqual(found?.refused, [{ encoder: nvenc("0"), reason: "CUDA_ERROR_UNKNOWN" }])
+    }).pipe(Effect.provide(all))
+  })
+
+  it.effect("is asked again by the next task where only its sessions were taken", () => {
+    const { all, attempt, used } = failing(
+      { "h264_nvenc on 0": broken("sessions", "OpenEncodeSessionEx failed: out of memory (10)") },
+      { encoders: [nvenc("0"), libx264] }
+    )
+    return Effect.gen(function* () {
+      yield* attempt
+      assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
+      assert.deepStrictEqual((yield* (yield* Encoders).capabilities)?.encoders, [nvenc("0"), libx264])
     }).pipe(Effect.provide(all))
   })
 

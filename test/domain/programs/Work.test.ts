@@ -70,7 +70,7 @@ const attempting = Effect.fnUntraced(function* ({ api, ...options }: Options = {
 })
 
 const failures = (worker: { readonly called: (name: Call["name"]) => ReadonlyArray<Call> }) =>
-  worker.called("fail").map((call) => call.argument as { readonly error: string; readonly retry: boolean })
+  worker.called("fail").map((call) => call.argument as Parameters<WorkerApi["Service"]["fail"]>[1])
 
 const silent = ["complete", "fail", "release"] as const
 
@@ -118,7 +118,7 @@ describe("an attempt that fails", () => {
   const cases: ReadonlyArray<{
     readonly name: string
     readonly options: Options
-    readonly told: { error: string; retry: boolean }
+    readonly told: { error: string; retry: boolean; stderr?: string }
   }> = [
     {
       name: "on a source that the probe rejects fails for good",
@@ -143,7 +143,7 @@ describe("an attempt that fails", () => {
         transcode: () =>
           Stream.fail(new TranscodeFailed({ reason: "crashed", problem: "Killed", details: "line 1\nline 2" }))
       },
-      told: { error: "Killed\nline 1\nline 2", retry: true }
+      told: { error: "Killed", retry: true, stderr: "line 1\nline 2" }
     },
     ...(["device", "resources", "stalled"] as const).map((reason) => ({
       name: `on a lack of ${reason} is worth another try`,
@@ -181,7 +181,7 @@ describe("an attempt that fails", () => {
     it.effect(name, () =>
       Effect.gen(function* () {
         const worker = yield* attempting(options)
-        assert.deepStrictEqual(failures(worker), [told])
+        assert.deepEqual(failures(worker), [{ stderr: null, notes: [], ...told }])
         assert.isEmpty(worker.called("release"))
         assert.strictEqual(worker.notes.at(-1), "removed")
       })

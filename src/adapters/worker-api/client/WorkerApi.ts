@@ -86,6 +86,10 @@ const metadataOf = (capabilities: Capabilities) => {
 /** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
 const shortened = (error: string) => (error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`)
 
+/** The most that our own server takes of a note, and of ffmpeg's last lines. */
+const longestNote = 2000
+const longestTail = 65_536
+
 const make = (options: ClientOptions) =>
   Effect.gen(function* () {
     const { address, key } = options
@@ -94,6 +98,8 @@ const make = (options: ClientOptions) =>
     const apiError = Effect.mapError(toApiError(address))
     const taskError = Effect.mapError(toTaskError(address))
     const job = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: { [leaseHeader]: task.leaseId } })
+    /** Whether this server keeps more of an attempt than its error. */
+    let accounts = false
     const headersOf = (task: ClaimedTask) => ({ [keyHeader]: Redacted.value(key), [leaseHeader]: task.leaseId })
 
     const heartbeat: WorkerApi["Service"]["heartbeat"] = Effect.fn("WorkerApi.heartbeat")(function* (report) {
@@ -105,6 +111,7 @@ const make = (options: ClientOptions) =>
           }
         })
       )
+      accounts = answer.server?.features.includes("account") === true
       return { welcome: answer.version_ok }
     })
 
@@ -118,6 +125,16 @@ const make = (options: ClientOptions) =>
           : Option.some({ task, leaseSeconds: answer.lease_seconds ?? options.leaseSeconds })
       })
     )
+
+    const failed = ({ error, notes, retry, stderr }: Parameters<WorkerApi["Service"]["fail"]>[1]) =>
+      accounts
+        ? {
+            error_message: shortened(error),
+            retry,
+            stderr_tail: stderr?.slice(-longestTail) ?? null,
+            notes: notes.map((note) => note.slice(0, longestNote))
+          }
+        : { error_message: shortened(stderr === null ? error : `${error}\n${stderr}`), retry }
 
     const renew: WorkerApi["Service"]["renew"] = (task, { facts, progress }) =>
       taskError(
@@ -180,7 +197,8 @@ const make = (options: ClientOptions) =>
             streaming_codec: presentation.video[0].codecs,
             completion_token: `${task.jobId}-${task.leaseId}`,
             files: output.files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 })),
-            languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language]))
+            languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language])),
+            ...(accounts ? { notes: output.notes.map((note) => note.slice(0, longestNote)) } : {})
           }
         })
       )
@@ -199,7 +217,7 @@ const make = (options: ClientOptions) =>
             taskError(
               client.worker.fail({
                 ...job(task),
-                payload: { error_message: shortened(failure.error), retry: failure.retry }
+                payload: failed(failure)
               })
             )
           )
