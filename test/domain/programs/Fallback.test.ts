@@ -157,9 +157,10 @@ describe("a job that asks for a codec", () => {
     const { all, used } = failing({}, { encoders })
     return Effect.gen(function* () {
       const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+      const notes = yield* Ref.make<ReadonlyArray<string>>([])
       const task = { ...claimedTask(), codec: { name: "av1", required } as const }
       const outcome = yield* Effect.exit(
-        transcodeTask({ task, codec: "h264", policy: anyBackend, threads: null, report })
+        transcodeTask({ task, codec: "h264", policy: anyBackend, threads: null, report, notes })
       )
       return { outcome, used }
     }).pipe(Effect.provide(all))
