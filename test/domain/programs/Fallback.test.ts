@@ -156,6 +156,7 @@ describe("a job that asks for a codec", () => {
   const wishing = (required: boolean, encoders: ReadonlyArray<Encoder>) => {
     const { all, used } = failing({}, { encoders })
     return Effect.gen(function* () {
+      yield* (yield* Encoders).discover
       const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
       const notes = yield* Ref.make<ReadonlyArray<string>>([])
       const task = { ...claimedTask(), codec: { name: "av1", required } as const }
