@@ -6,13 +6,15 @@ import { cleanupCommand } from "./cleanup/command.ts"
 import { commandLine } from "./commandLine.ts"
 import { db } from "./vlog/db.ts"
 import { doctor } from "./vlog/doctor.ts"
+import { job } from "./vlog/job.ts"
+import { video } from "./vlog/video.ts"
 import { worker } from "./vlog/worker.ts"
 
 commandLine(
   Command.make("vlog").pipe(
     Command.withDescription("Operate a vlog transcoding farm"),
     Command.withSubcommands([
-      { group: "The farm, over the Worker API", commands: [worker] },
+      { group: "The farm, over the Worker API", commands: [video, job, worker] },
       { group: "Upkeep, on the database and the disk", commands: [doctor, db, cleanupCommand, backup] }
     ])
   )

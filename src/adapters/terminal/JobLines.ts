@@ -1,5 +1,6 @@
 /** A job as lines of text: one bar a rendition, with speed and time left. */
 import type { RenditionProgress, Step } from "../../domain/jobs/Progress.ts"
+import { bar, barWidth, clock } from "./Bar.ts"
 
 export interface ShownJob {
   readonly name: string
@@ -35,21 +36,7 @@ const statusText = (job: ShownJob): string => {
   }
 }
 
-const clock = (seconds: number): string => {
-  const whole = Math.max(0, Math.round(seconds))
-  const minutes = Math.floor(whole / 60) % 60
-  const hours = Math.floor(whole / 3600)
-  const tail = String(whole % 60).padStart(2, "0")
-  return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`
-}
-
-const bar = (percent: number, width: number): string => {
-  const full = Math.round((percent / 100) * width)
-  return `${"█".repeat(full)}${"░".repeat(width - full)}`
-}
-
 const nameWidth = 9
-const barWidth = (columns: number) => Math.max(10, Math.min(40, columns - 40))
 
 const speedText = (rendition: RenditionProgress): string =>
   [

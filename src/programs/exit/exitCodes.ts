@@ -5,6 +5,7 @@ const codes: Readonly<Record<string, number>> = {
   VerificationFailed: 65,
   ArchiveRefused: 65,
   AuditFailed: 65,
+  NotPublished: 65,
   NotThere: 66,
   Unreachable: 69,
   DatabaseProblem: 69,

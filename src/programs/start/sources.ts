@@ -6,7 +6,8 @@ import { objection } from "../../domain/media/Source.ts"
 import { MediaProbe } from "../../domain/ports/MediaProbe.ts"
 import { startError } from "./StartError.ts"
 
-const asFile = Effect.fnUntraced(function* (name: string) {
+/** Its absolute path, if it is one with something in it. */
+export const asFile = Effect.fnUntraced(function* (name: string) {
   const path = resolve(process.env["INIT_CWD"] ?? process.cwd(), name)
   const found = yield* Effect.option(Effect.tryPromise(() => stat(path)))
   if (found._tag === "None") return yield* startError(`${name}: there is no such file`)

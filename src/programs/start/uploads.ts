@@ -1,16 +1,12 @@
 /** Puts a file into the farm by its HTTP interface, once. */
-import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Redacted, Schema, Stream } from "effect"
-import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
+import { Effect, type Redacted } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { pipeline } from "node:stream/promises"
-import { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
-import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
 import type { makeClient } from "../../adapters/worker-api/client/Client.ts"
 import { Sha256 } from "../../domain/ids.ts"
+import { decodeSent, sendVideo } from "../upload/sendVideo.ts"
 import { startError } from "./StartError.ts"
 
 const digest = (path: string) =>
@@ -23,8 +19,6 @@ const digest = (path: string) =>
     catch: (cause) => startError(`${path} cannot be read: ${String(cause)}`)
   })
 
-const decode = Schema.decodeUnknownEffect(VideoWithJob)
-
 const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
 
 export interface Farm {
@@ -34,27 +28,20 @@ export interface Farm {
 }
 
 const send = Effect.fnUntraced(function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
-  const http = yield* HttpClient.HttpClient
-  const { size } = yield* Effect.promise(() => stat(path))
-  let sent = 0
   let told = 0
-  const body = NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }).pipe(
-    Stream.tap((chunk: Uint8Array) => {
-      sent += chunk.length
-      const tenth = Math.floor((sent / size) * 10)
-      if (size < 50e6 || tenth === told) return Effect.void
+  const response = yield* sendVideo({
+    address: farm.address,
+    secret: farm.adminSecret,
+    path,
+    sent: (bytes, total) => {
+      const tenth = Math.floor((bytes / total) * 10)
+      if (total < 50e6 || tenth === told) return Effect.void
       told = tenth
-      return say(`${basename(path)}: uploaded ${megabytes(sent)} of ${megabytes(size)}`)
-    })
-  )
-  const response = yield* HttpClientRequest.post(`${farm.address}/api/videos`).pipe(
-    HttpClientRequest.setUrlParam("filename", basename(path)),
-    HttpClientRequest.setHeader(adminHeader, Redacted.value(farm.adminSecret)),
-    HttpClientRequest.setBody(HttpBody.stream(body, "application/octet-stream", size)),
-    http.execute
-  )
+      return say(`${basename(path)}: uploaded ${megabytes(bytes)} of ${megabytes(total)}`)
+    }
+  })
   if (response.status !== 201) return yield* startError(`${basename(path)} was refused: ${yield* response.text}`)
-  return yield* decode(yield* response.json)
+  return yield* decodeSent(yield* response.json)
 })
 
 /** The same bytes are never uploaded twice: what was there is gone on with. Gives the slug. */

@@ -68,7 +68,7 @@ const rootCause = (error: unknown): string => {
   return "code" in error && typeof error.code === "string" ? error.code : error.message
 }
 
-const unreachable = ({ address, addressFrom }: Origin, error: unknown) =>
+export const unreachable = ({ address, addressFrom }: Origin, error: unknown) =>
   new Unreachable({
     problem: `${address} (from ${addressFrom}) cannot be reached (${rootCause(error)}): is the Worker API running there?`
   })
@@ -77,7 +77,7 @@ const strange = ({ address, addressFrom }: Origin, answer: string) =>
   new Unreachable({ problem: `${address} (from ${addressFrom}) does not answer like a vlog Worker API: ${answer}` })
 
 /** By its status, where the answer is none that the contract knows. */
-const byStatus = (origin: Origin, status: number, detail: string): Problem => {
+export const byStatus = (origin: Origin, status: number, detail: string): Problem => {
   const { address, secretFrom } = origin
   switch (status) {
     case 401:
