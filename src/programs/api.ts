@@ -6,6 +6,7 @@ import { JobStore } from "../domain/ports/JobStore.ts"
 import * as TarGzip from "../adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
 import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
+import * as PostgresAccessKeys from "../adapters/postgres/AccessKeys.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
 import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
 import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
@@ -37,7 +38,8 @@ const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.la
       PostgresJobStore.layer,
       PostgresWorkerRegistry.layer,
       PostgresJobSignal.layer,
-      PostgresFarmFigures.layer
+      PostgresFarmFigures.layer,
+      PostgresAccessKeys.layer
     )
   )
 )

@@ -5,8 +5,8 @@ import { JobId, LeaseId, WorkerId } from "../../domain/ids.ts"
 import { Unauthenticated, WorkerRegistry } from "../../domain/ports/WorkerRegistry.ts"
 import { Worker, type WorkerStatus } from "../../domain/workers/Worker.ts"
 import { Db } from "./Db.ts"
+import * as Key from "./Key.ts"
 import { storeUnavailable } from "./Rows.ts"
-import * as WorkerKey from "./WorkerKey.ts"
 
 /** A worker that has not been heard of for this long is shown as offline. */
 const offlineAfterSeconds = 300
@@ -54,7 +54,7 @@ const make = Effect.gen(function* () {
     options: Parameters<WorkerRegistry["Service"]["register"]>[0]
   ) {
     const id = WorkerId.make(randomUUID())
-    const minted = WorkerKey.mint()
+    const minted = Key.mint("worker")
     const name = Option.getOrElse(options.name, () => `worker-${id.slice(0, 8)}`)
     yield* db.query(
       (sql) =>
@@ -71,7 +71,7 @@ const make = Effect.gen(function* () {
   }, storeUnavailable)
 
   const authenticate = Effect.fn("WorkerRegistry.authenticate")(function* (key: Redacted.Redacted) {
-    const claimed = WorkerKey.parse(key)
+    const claimed = Key.parse(key)
     if (claimed === null) return yield* new Unauthenticated({ reason: "invalid" })
     const [row] = yield* db.rows(
       KeyRow,
@@ -86,7 +86,7 @@ const make = Effect.gen(function* () {
          where k.id = ${claimed.id}
            and k.revoked_at is null`
     )
-    if (row === undefined || !WorkerKey.sameDigest(row.secretSha256, claimed.digest)) {
+    if (row === undefined || !Key.sameDigest(row.secretSha256, claimed.digest)) {
       return yield* new Unauthenticated({ reason: "invalid" })
     }
     if (row.expired) return yield* new Unauthenticated({ reason: "expired" })
@@ -152,7 +152,7 @@ const make = Effect.gen(function* () {
   }, storeUnavailable)
 
   const rotate = Effect.fn("WorkerRegistry.rotate")(function* (worker: WorkerId, overlapSeconds: number) {
-    const minted = WorkerKey.mint()
+    const minted = Key.mint("worker")
     const [row] = yield* db.rows(
       Rotated,
       (sql) =>

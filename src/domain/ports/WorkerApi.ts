@@ -3,6 +3,7 @@ import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { SourceFacts } from "../videos/Video.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
+import type { LeaseId } from "../ids.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { Presentation } from "../media/Presentation.ts"
@@ -42,7 +43,14 @@ export class WorkerApi extends Context.Service<
       readonly status: "idle" | "busy"
       /** Null while the machine is not known yet. */
       readonly capabilities: Capabilities | null
-    }): Effect.Effect<{ readonly welcome: boolean }, ApiUnavailable | ApiRefused>
+    }): Effect.Effect<
+      {
+        readonly welcome: boolean
+        /** Leases of this worker that were ended from the other side. */
+        readonly cancelled: ReadonlyArray<LeaseId>
+      },
+      ApiUnavailable | ApiRefused
+    >
     readonly claim: Effect.Effect<
       Option.Option<{ readonly task: ClaimedTask; readonly leaseSeconds: number }>,
       ApiUnavailable | ApiRefused

@@ -9,7 +9,7 @@ const beat = Effect.gen(function* () {
   const { capabilities } = yield* Encoders
   const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
   const answer = yield* api.heartbeat({ status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities })
-  yield* WorkerState.update(() => ({ connected: true }))
+  yield* WorkerState.update(() => ({ connected: true, cancelled: answer.cancelled }))
   return answer
 })
 

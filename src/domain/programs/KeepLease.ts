@@ -1,9 +1,23 @@
 /** Holds on to a task while an attempt works on it. */
-import { Clock, Duration, Effect, Ref } from "effect"
+import { Clock, Duration, Effect, Ref, Stream, SubscriptionRef } from "effect"
+import type { LeaseId } from "../ids.ts"
 import { fencedAfterSeconds, renewEverySeconds } from "../jobs/Lease.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
+import { WorkerState } from "../workers/WorkerState.ts"
 import type { AttemptReport } from "./TranscodeTask.ts"
+
+/** Never succeeds. Fails with `LeaseLost` as soon as the answer to a heartbeat names the lease as one that was ended. */
+export const untilCancelled = Effect.fnUntraced(function* (
+  lease: LeaseId
+): Effect.fn.Return<never, LeaseLost, WorkerState> {
+  yield* SubscriptionRef.changes(yield* WorkerState).pipe(
+    Stream.filter(({ cancelled }) => cancelled.includes(lease)),
+    Stream.take(1),
+    Stream.runDrain
+  )
+  return yield* new LeaseLost({ problem: "The job was cancelled" })
+})
 
 /**
  * Never succeeds. Fails with `LeaseLost` when the API says that the task is someone else's, and also when it has not

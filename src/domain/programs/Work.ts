@@ -18,7 +18,7 @@ import { Encoders } from "../workers/Encoders.ts"
 import { type Outcome, taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { introduce, rechecks } from "./Introduce.ts"
-import { keepLease } from "./KeepLease.ts"
+import { keepLease, untilCancelled } from "./KeepLease.ts"
 import { type AttemptReport, transcodeTask } from "./TranscodeTask.ts"
 
 export interface WorkSettings {
@@ -125,6 +125,7 @@ const attempt = Effect.fn("attempt")(
           report: progress
         })
       ).pipe(
+        Effect.raceFirst(untilCancelled(task.leaseId)),
         restore,
         Effect.exit,
         Effect.tap((exit) => measured(began, exit)),

@@ -236,6 +236,22 @@ describe("an attempt that fails", () => {
 })
 
 describe("an attempt whose lease is lost", () => {
+  it.effect(
+    "ends as soon as a heartbeat's answer says that its job was cancelled, while renewals are still granted",
+    () =>
+      Effect.gen(function* () {
+        const cancelled = { welcome: true, cancelled: [claimedTask().leaseId] }
+        let beats = 0
+        const heartbeat = () => Effect.sync(() => (++beats < 3 ? { welcome: true, cancelled: [] } : cancelled))
+        const worker = yield* working({ api: { claim: claims(aTask), heartbeat }, encodeSeconds: 60 })
+        yield* TestClock.adjust("59 seconds")
+        assert.deepStrictEqual(worker.notes, ["opened", "encoding"])
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(worker.notes, ["opened", "encoding", "stopped", "removed"])
+        for (const name of silent) assert.isEmpty(worker.called(name))
+      })
+  )
+
   it.effect("ends when the API says so, stops its encoder and tells nobody", () =>
     Effect.gen(function* () {
       const worker = yield* working({ api: { claim: claims(aTask), renew: () => lost }, encodeSeconds: 60 })
@@ -320,7 +336,7 @@ describe("a worker that starts", () => {
     Effect.gen(function* () {
       let left = 6
       const worker = yield* working({
-        api: { heartbeat: () => (left-- > 0 ? unreachable : Effect.succeed({ welcome: true })) }
+        api: { heartbeat: () => (left-- > 0 ? unreachable : Effect.succeed({ welcome: true, cancelled: [] })) }
       })
       yield* TestClock.adjust("44 seconds")
       assert.deepStrictEqual(worker.times("heartbeat"), [0, 1, 3, 7, 15, 30])
@@ -329,7 +345,13 @@ describe("a worker that starts", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(worker.times("heartbeat").slice(6), [45, 45])
       assert.deepStrictEqual(worker.times("claim"), [45])
-      assert.deepStrictEqual(yield* worker.activity, { phase: "working", tasks: 0, room: 1, connected: true })
+      assert.deepStrictEqual(yield* worker.activity, {
+        phase: "working",
+        tasks: 0,
+        room: 1,
+        connected: true,
+        cancelled: []
+      })
     })
   )
 
@@ -427,7 +449,7 @@ describe("a worker at work", () => {
     Effect.gen(function* () {
       let beats = 0
       const worker = yield* working({
-        api: { heartbeat: () => (++beats === 3 ? unreachable : Effect.succeed({ welcome: true })) }
+        api: { heartbeat: () => (++beats === 3 ? unreachable : Effect.succeed({ welcome: true, cancelled: [] })) }
       })
       yield* TestClock.adjust("31 seconds")
       assert.isFalse((yield* worker.activity).connected)
@@ -458,7 +480,7 @@ describe("a worker at work", () => {
     Effect.gen(function* () {
       let answered = false
       const heartbeat = () =>
-        Effect.suspend(() => (answered ? Effect.succeed({ welcome: true }) : Effect.never)).pipe(
+        Effect.suspend(() => (answered ? Effect.succeed({ welcome: true, cancelled: [] }) : Effect.never)).pipe(
           Effect.delay("1 second")
         )
       const worker = yield* working({ api: { heartbeat }, trialSeconds: 1 })

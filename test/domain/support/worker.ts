@@ -169,7 +169,8 @@ export const makeWorker = (
     Layer.succeed(
       WorkerApi,
       WorkerApi.of({
-        heartbeat: (report) => noted("heartbeat", report, api.heartbeat?.(report) ?? Effect.succeed({ welcome: true })),
+        heartbeat: (report) =>
+          noted("heartbeat", report, api.heartbeat?.(report) ?? Effect.succeed({ welcome: true, cancelled: [] })),
         claim: noted("claim", null, api.claim ?? Effect.succeedNone),
         renew: (task, report) => noted("renew", report, api.renew?.(task, report) ?? Effect.void),
         download: (task, path) => noted("download", path, api.download?.(task, path) ?? Effect.void),

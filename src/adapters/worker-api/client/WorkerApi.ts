@@ -112,7 +112,7 @@ const make = (options: ClientOptions) =>
         })
       )
       accounts = answer.server?.features.includes("account") === true
-      return { welcome: answer.version_ok }
+      return { welcome: answer.version_ok, cancelled: (answer.cancelled ?? []).map(({ lease_id }) => lease_id) }
     })
 
     const claim: WorkerApi["Service"]["claim"] = apiError(

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AdminGroup } from "./Admin.ts"
 import { JobGroup } from "./Jobs.ts"
+import { KeyGroup } from "./Keys.ts"
 import { ReencodeGroup } from "./Reencode.ts"
 import { UploadGroup } from "./Uploads.ts"
 import { Unavailable } from "./Errors.ts"
@@ -38,6 +39,7 @@ export class Api extends HttpApi.make("vlog")
   .add(AdminGroup)
   .add(VideoGroup)
   .add(JobGroup)
+  .add(KeyGroup)
   .add(SystemGroup)
   .middleware(Validation)
   // A client is told everything that is wrong with its request at once, and in terms of what it sent.

@@ -1,4 +1,4 @@
-/** Who may call what: workers by key, operators by the admin secret. */
+/** Who may call what: workers by key, operators by the admin secret or a key of theirs in its place. */
 import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import type { WorkerId } from "../../../domain/ids.ts"
@@ -27,6 +27,6 @@ export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()(
   {
     requiredForClient: true,
     security: { secret: HttpApiSecurity.apiKey({ key: adminHeader, in: "header" }) },
-    error: [Unauthorized, Forbidden]
+    error: [Unauthorized, Forbidden, Unavailable]
   }
 ) {}

@@ -3,6 +3,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { createHash, timingSafeEqual } from "node:crypto"
+import { AccessKeys } from "../../../domain/ports/AccessKeys.ts"
 import type { Unauthenticated } from "../../../domain/ports/WorkerRegistry.ts"
 import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { AdminAuth, CallingWorker, WorkerAuth } from "../contract/Auth.ts"
@@ -113,14 +114,24 @@ export const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
     const { adminSecret } = yield* ApiSettings
+    const keys = yield* AccessKeys
     const limits = yield* RateLimits
     const caller = yield* addresses
     const expected = digest(adminSecret)
 
-    const prove = (credential: Redacted.Redacted) => {
-      if (Redacted.value(credential) === "") return new Unauthorized({ detail: "X-Admin-Secret header required" })
-      return timingSafeEqual(digest(credential), expected) ? null : new Forbidden({ detail: "Invalid admin secret" })
-    }
+    const scopeOf = Effect.fnUntraced(function* (credential: Redacted.Redacted) {
+      if (Redacted.value(credential) === "") {
+        return yield* new Unauthorized({ detail: "X-Admin-Secret header required" })
+      }
+      if (timingSafeEqual(digest(credential), expected)) return "admin"
+      return yield* keys.authenticate(credential).pipe(
+        Effect.catchTags({
+          Unauthenticated: ({ reason }) =>
+            Effect.fail(reason === "expired" ? refusals.expired : new Forbidden({ detail: "Invalid admin secret" })),
+          StoreUnavailable: unavailable
+        })
+      )
+    })
 
     return AdminAuth.of({
       secret: Effect.fnUntraced(
@@ -128,10 +139,11 @@ export const adminAuth = Layer.effect(
           // A secret that a person chose might be guessed: who fails too often is not listened to, right or wrong.
           const address = yield* caller
           yield* limits.check("failure", `admin ${address}`)
-          const refusal = prove(credential)
-          if (refusal !== null) {
-            yield* limits.take("failure", `admin ${address}`)
-            return yield* refusal
+          const scope = yield* Effect.tapError(scopeOf(credential), (error) =>
+            credentialFailed(error) ? limits.take("failure", `admin ${address}`) : Effect.void
+          )
+          if (scope === "read" && endpoint.method !== "GET") {
+            return yield* new Forbidden({ detail: "This key may only read" })
           }
           yield* limits.take(classes[endpoint.identifier] ?? "default", `admin ${address}`)
           return (yield* arrived(endpoint)) ?? (yield* handler)

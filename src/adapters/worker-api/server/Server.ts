@@ -11,6 +11,7 @@ import { envelope } from "./Envelope.ts"
 import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
 import { jobRoutes } from "./JobRoutes.ts"
+import { keyRoutes } from "./KeyRoutes.ts"
 import { systemRoutes } from "./SystemRoutes.ts"
 import { videoRoutes } from "./VideoRoutes.ts"
 import { workerRoutes } from "./WorkerRoutes.ts"
@@ -19,7 +20,16 @@ import { workerRoutes } from "./WorkerRoutes.ts"
 const maxJsonBytes = ByteSize.mebibytes(32)
 
 const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-  Layer.provide([workerRoutes, uploadRoutes, reencodeRoutes, adminRoutes, videoRoutes, jobRoutes, systemRoutes]),
+  Layer.provide([
+    workerRoutes,
+    uploadRoutes,
+    reencodeRoutes,
+    adminRoutes,
+    videoRoutes,
+    jobRoutes,
+    keyRoutes,
+    systemRoutes
+  ]),
   Layer.provide([workerAuth, adminAuth, validation])
 )
 

@@ -4,6 +4,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { HttpApiBuilder } from "effect/http-api"
+import { AccessKeys } from "../../../domain/ports/AccessKeys.ts"
 import { FarmFigures } from "../../../domain/ports/FarmFigures.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
@@ -32,19 +33,24 @@ export const systemRoutes = HttpApiBuilder.group(
     const jobs = yield* JobStore
     const media = yield* MediaStore
     const figures = yield* FarmFigures
+    const keys = yield* AccessKeys
     const limits = yield* RateLimits
     const trusted = yield* TrustedProxies
     const token = yield* MetricsToken
     const settings = yield* ApiSettings
     yield* touchCounters
 
-    const mayScrape = (request: HttpServerRequest.HttpServerRequest) =>
-      token === null || sameText(request.headers["authorization"] ?? "", `Bearer ${Redacted.value(token)}`)
+    /** By the scraper's own token, or by a key that may read. */
+    const mayScrape = (request: HttpServerRequest.HttpServerRequest) => {
+      const shown = request.headers["authorization"] ?? ""
+      if (token === null || sameText(shown, `Bearer ${Redacted.value(token)}`)) return Effect.succeed(true)
+      return Effect.isSuccess(keys.authenticate(Redacted.make(shown.replace(/^Bearer /, ""))))
+    }
 
     const scrape = Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
       yield* limits.take("metrics", addressOf(request, trusted))
-      if (!mayScrape(request)) return refused
+      if (!(yield* mayScrape(request))) return refused
       // Counters of this process are worth having while the database is away.
       yield* figures.read.pipe(
         Effect.timeout(patience),

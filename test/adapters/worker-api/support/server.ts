@@ -7,6 +7,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import * as TarGzip from "../../../../src/adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../../../../src/adapters/mp4/Inspector.ts"
 import type { Db } from "../../../../src/adapters/postgres/Db.ts"
+import * as AccessKeys from "../../../../src/adapters/postgres/AccessKeys.ts"
 import * as DeliveryStore from "../../../../src/adapters/postgres/DeliveryStore.ts"
 import * as FarmFigures from "../../../../src/adapters/postgres/FarmFigures.ts"
 import * as JobControl from "../../../../src/adapters/postgres/JobControl.ts"
@@ -43,7 +44,9 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
     Effect.gen(function* () {
       const root = yield* temporaryFolder
       const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer, JobControl.layer).pipe(
-        Layer.provideMerge(Layer.mergeAll(JobStore.layer, WorkerRegistry.layer, JobSignal.layer, FarmFigures.layer))
+        Layer.provideMerge(
+          Layer.mergeAll(JobStore.layer, WorkerRegistry.layer, JobSignal.layer, FarmFigures.layer, AccessKeys.layer)
+        )
       )
       const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
         disableLogger: true,

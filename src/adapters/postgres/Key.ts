@@ -1,5 +1,5 @@
 /**
- * Keys of workers: `vlogw_<id>_<secret><check>`. The id finds the row, the secret is 256 random bits of which only a
+ * Keys: `vlogw_<id>_<secret><check>` of a worker, `vloga_` of an admin, `vlogr_` of a reader. The id finds the row, the secret is 256 random bits of which only a
  * SHA-256 is kept (a slow hash protects weak passwords; nobody guesses this), and the check lets a scanner or a typing
  * mistake be recognised without the database.
  */
@@ -7,7 +7,9 @@ import { Redacted } from "effect"
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
 import { crc32 } from "node:zlib"
 
-const pattern = /^vlogw_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{43})([0-9a-f]{8})$/
+const letters = { worker: "w", admin: "a", read: "r" } as const
+
+const pattern = /^vlog[war]_([A-Za-z0-9]{12})_([A-Za-z0-9_-]{43})([0-9a-f]{8})$/
 
 const checkOf = (id: string, secret: string) => crc32(`${id}_${secret}`).toString(16).padStart(8, "0")
 
@@ -17,10 +19,14 @@ const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 const randomId = () => Array.from(randomBytes(12), (byte) => alphabet[byte % alphabet.length]).join("")
 
-export const mint = () => {
+export const mint = (scope: keyof typeof letters) => {
   const id = randomId()
   const secret = randomBytes(32).toString("base64url")
-  return { id, digest: digest(secret), key: Redacted.make(`vlogw_${id}_${secret}${checkOf(id, secret)}`) }
+  return {
+    id,
+    digest: digest(secret),
+    key: Redacted.make(`vlog${letters[scope]}_${id}_${secret}${checkOf(id, secret)}`)
+  }
 }
 
 /** The id to look up and the digest to compare, or null for a text that is no key. */
