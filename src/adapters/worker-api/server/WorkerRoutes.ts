@@ -43,6 +43,9 @@ const decodeDelivered = Schema.decodeUnknownOption(DeliveredPath)
 
 const isPartName = (name: string) => name === initName || name === posterName || segmentIndex(name) !== null
 
+/** What a worker of the older protocol, which knows no release, says when it is told to stop. */
+const toldToStop = "Shutdown requested"
+
 const decodeDigest = Schema.decodeUnknownOption(Sha256)
 
 export const workerRoutes = HttpApiBuilder.group(
@@ -106,6 +109,18 @@ export const workerRoutes = HttpApiBuilder.group(
       if (Option.isNone(path)) return yield* new BadRequest({ detail: "Invalid request" })
       return yield* receiveDelivered({ video }, holder, { path: path.value, maxBytes, ...upload })
     })
+
+    /** As a release: being told to stop says nothing against the job. */
+    const giveBack = Effect.fnUntraced(
+      function* (job: JobId, holder: Holder) {
+        yield* jobs.release({ job }, holder)
+        yield* Effect.logInfo("released", { job, worker: holder.worker })
+        const found = yield* jobs.job(job)
+        const attempt = Option.match(found, { onNone: () => 0, onSome: ({ tasks }) => tasks[0]?.attempt ?? 0 })
+        return { status: "ok" as const, will_retry: true, attempt_number: attempt }
+      },
+      Effect.catchTags({ LeaseRefused: leaseRefused(false), StoreUnavailable: unavailable })
+    )
 
     const countCompleted = Effect.fnUntraced(function* (job: JobId, worker: WorkerId) {
       yield* countJob("completed")
@@ -216,6 +231,9 @@ export const workerRoutes = HttpApiBuilder.group(
         "fail",
         Effect.fnUntraced(function* ({ headers, params, payload }) {
           const holder = yield* holderOf(headers)
+          if (holder.lease === null && payload.retry && payload.error_message === toldToStop) {
+            return yield* giveBack(params.job_id, holder)
+          }
           const { attempt, willRetry } = yield* jobs
             .fail({ job: params.job_id }, holder, {
               error: printable(payload.error_message),

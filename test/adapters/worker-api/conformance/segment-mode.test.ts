@@ -154,6 +154,22 @@ describe("the older worker, uploading segment by segment", () => {
       })
     )
 
+    // D5: three rolling updates of the workers were the end of a video.
+    it.effect("gives a job back when it is told to stop, and no attempt is used up", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const { job, worker } = yield* Effect.promise(() => claimed(address, "stopped"))
+        yield* Effect.promise(async () => {
+          const stop = () =>
+            worker.post(`/api/worker/${job}/fail`, { error_message: "Shutdown requested", retry: true })
+          assert.deepStrictEqual((await stop()).json, { status: "ok", will_retry: true, attempt_number: 0 })
+          assert.strictEqual((await stop()).status, 409)
+          const again = await worker.bare(`/api/worker/claim?job_id=${job}`)
+          assert.deepInclude(again.json, { job_id: job, attempt: 1 })
+        })
+      })
+    )
+
     it.effect("stops when its claim is gone, and leaves no trace in what is published", () =>
       Effect.gen(function* () {
         const { address } = yield* TestServer
