@@ -5,7 +5,7 @@ import { Db } from "../Db.ts"
 import { storeUnavailable } from "../Rows.ts"
 import { endAttempts } from "./Ending.ts"
 
-const Swept = Schema.Struct({ requeued: Schema.Int, failed: Schema.Int })
+const Swept = Schema.Struct({ requeued: Schema.Int, failed: Schema.Int, ended: Schema.Int })
 
 /** After a pause longer than this the sweeper cannot know who is alive: no worker could have renewed. */
 const trustedPauseSeconds = 45
@@ -33,7 +33,8 @@ export const makeSweeping = Effect.gen(function* () {
        where state = 'leased'`
   )
 
-  const expireAll = db.rows(
+  /** Of one job: each has a transaction of its own, and nobody waits for all of them. */
+  const expireJob = db.rows(
     Swept,
     (sql) =>
       sql`
@@ -44,10 +45,18 @@ export const makeSweeping = Effect.gen(function* () {
             from task t
            where t.state = 'leased'
              and t.lease_expires_at <= clock_timestamp()
+             and t.job_id = (
+                   select c.job_id
+                     from task c
+                    where c.state = 'leased'
+                      and c.lease_expires_at <= clock_timestamp()
+                    limit 1
+                      for update skip locked)
              for update skip locked`
       )}
       select (count(*) filter (where state = 'queued'))::int as "requeued",
-             (count(*) filter (where state = 'failed'))::int as "failed"
+             (count(*) filter (where state = 'failed'))::int as "failed",
+             count(*)::int as "ended"
         from ended`
   )
 
@@ -57,8 +66,13 @@ export const makeSweeping = Effect.gen(function* () {
       yield* extendAll
       return { requeued: 0, failed: 0, extended: true }
     }
-    const [swept] = yield* expireAll
-    return { requeued: 0, failed: 0, ...swept, extended: false }
+    let [requeued, failed] = [0, 0]
+    while (true) {
+      const [swept] = yield* expireJob
+      if (swept === undefined || swept.ended === 0) return { requeued, failed, extended: false }
+      requeued += swept.requeued
+      failed += swept.failed
+    }
   }).pipe(Effect.withSpan("JobStore.sweep"), storeUnavailable)
 
   return { sweep }
