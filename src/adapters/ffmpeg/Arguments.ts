@@ -101,11 +101,22 @@ const videoGraph = (plan: TranscodePlan): ReadonlyArray<string> => {
 }
 
 /** Sound is moved with the pictures, holes in it become silence, and it ends when they end. */
-const audioGraph = (plan: TranscodePlan): ReadonlyArray<string> =>
-  plan.audio.map((rendition, position) => {
-    const end = plan.duration.toFixed(6)
-    return `[0:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1000:first_pts=0,apad=whole_dur=${end},atrim=end=${end}[a${position}]`
-  })
+const sounds = (plan: TranscodePlan, rendition: AudioRendition): string => {
+  const end = plan.duration.toFixed(6)
+  return `[0:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1000:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
+}
+
+/**
+ * Beside pictures no packet of sound may come before time zero, as the encoder's run-up of 1024 samples does: so many
+ * are left out, and the run-up takes their place.
+ */
+const audioGraph = ({ sound, ...plan }: TranscodePlan): ReadonlyArray<string> =>
+  sound === undefined
+    ? plan.audio.map((rendition, position) => `${sounds(plan, rendition)}[a${position}]`)
+    : [
+        `${sounds(plan, sound)},atrim=start_sample=1024,asplit=${plan.video.length}` +
+          plan.video.map((_, position) => `[a${position}]`).join("")
+      ]
 
 /** `event`: the list is rewritten after each segment, while `vod` writes it only at the end. */
 const segments = (folder: string, seconds: number): ReadonlyArray<string> => [
@@ -156,13 +167,7 @@ const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: numbe
   })
 ]
 
-const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: number, folder: string) => [
-  ...encoded(plan, rendition, position),
-  ...keptTimestamps,
-  ...segments(folder, cutAfter(plan))
-]
-
-const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: number, folder: string) => [
+const encodedSound = (rendition: AudioRendition, position: number) => [
   "-map",
   `[a${position}]`,
   "-c:a",
@@ -170,7 +175,18 @@ const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: n
   "-b:a",
   `${rendition.bitrate}k`,
   "-ac",
-  String(rendition.channels),
+  String(rendition.channels)
+]
+
+const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: number, folder: string) => [
+  ...encoded(plan, rendition, position),
+  ...(plan.sound === undefined ? [] : encodedSound(plan.sound, position)),
+  ...keptTimestamps,
+  ...segments(folder, cutAfter(plan))
+]
+
+const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: number, folder: string) => [
+  ...encodedSound(rendition, position),
   ...segments(folder, SegmentGrid.segmentSeconds(plan.grid))
 ]
 

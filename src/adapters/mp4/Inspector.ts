@@ -10,9 +10,12 @@ import { combined } from "./Fragments.ts"
 import { head, isJpeg, Malformed, readSkeleton, type Skeleton } from "./Skeleton.ts"
 
 const initFacts = (file: ISOFile): SegmentFacts => {
-  const [track] = file.moov === undefined ? [] : file.getInfo().tracks
+  const tracks = file.moov === undefined ? [] : file.getInfo().tracks
+  // Where sound lies beside the pictures, their times are the file's.
+  const track = tracks.find(({ video }) => video !== undefined) ?? tracks[0]
   if (track === undefined) throw new Malformed("it has no track")
-  const { codec: codecs, timescale } = track
+  const { timescale } = track
+  const codecs = tracks.map(({ codec }) => codec).join(",")
   if (track.video !== undefined) {
     return { _tag: "VideoInit", codecs, timescale, width: track.video.width, height: track.video.height }
   }
@@ -29,8 +32,11 @@ const initFacts = (file: ISOFile): SegmentFacts => {
 }
 
 const mediaFacts = (skeleton: Skeleton): SegmentFacts => {
+  const trafs = skeleton.file.moofs.flatMap((moof) => moof.trafs)
+  // Pictures are the first track of every file that we make.
+  const first = Math.min(...trafs.map((traf) => traf.tfhd.track_id))
   const { decodeTime, duration, samples, startsWithKeyframe } = combined(
-    skeleton.file.moofs.flatMap((moof) => moof.trafs)
+    trafs.filter((traf) => traf.tfhd.track_id === first)
   )
   if (decodeTime === null || samples === 0 || duration === 0) throw new Malformed("it has no samples with a time")
   if (skeleton.mediaBytes === 0) throw new Malformed("it has no media data")

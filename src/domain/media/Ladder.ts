@@ -62,6 +62,15 @@ export const videoLadder = (options: {
   })
 }
 
+/** Those with the names that the older protocol knows; what is smaller than all of them goes by the name of the smallest. */
+export const standardRungs = (ladder: ReadonlyArray<VideoRendition>): ReadonlyArray<VideoRendition> => {
+  const known = new Set(rungs.map(({ shortSide }) => `${shortSide}p`))
+  const standard = ladder.filter(({ name }) => known.has(name))
+  return standard.length > 0
+    ? standard
+    : ladder.slice(0, 1).map((rendition) => ({ ...rendition, name: RenditionName.make("360p") }))
+}
+
 /** One AAC track for each of the source's, encoded once and shared by every video rendition. */
 export const audioLadder = (streams: ReadonlyArray<AudioStream>): ReadonlyArray<AudioRendition> =>
   streams.map((stream, position) => ({

@@ -3,7 +3,7 @@ import { Schema } from "effect"
 import type { VideoCodec } from "./Codec.ts"
 import { Encoder } from "./Encoder.ts"
 import * as Rate from "./FrameRate.ts"
-import { audioLadder, videoLadder } from "./Ladder.ts"
+import { audioLadder, standardRungs, videoLadder } from "./Ladder.ts"
 import { AudioRendition, VideoRendition } from "./Rendition.ts"
 import * as SegmentGrid from "./SegmentGrid.ts"
 import type { Source, VideoStream } from "./Source.ts"
@@ -33,7 +33,9 @@ export const TranscodePlan = Schema.Struct({
   /** For each encoder and for the filters; null where ffmpeg's own count is right. */
   threads: Schema.NullOr(Schema.Int),
   video: Schema.Array(VideoRendition),
-  audio: Schema.Array(AudioRendition)
+  audio: Schema.Array(AudioRendition),
+  /** Goes into every video rendition, where they are muxed; `audio` is empty then. */
+  sound: Schema.optionalKey(AudioRendition)
 })
 export interface TranscodePlan extends Schema.Schema.Type<typeof TranscodePlan> {}
 
@@ -51,10 +53,25 @@ const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
 /** Sound that outlasts the pictures by less than this is let go: codecs pad their last block. */
 const inaudibleTail = 0.5
 
+/** Muxed, only the first sound track has a place. */
+const renditions = (
+  video: ReadonlyArray<VideoRendition>,
+  audio: ReadonlyArray<AudioRendition>,
+  packaging: "muxed" | undefined
+): Pick<TranscodePlan, "video" | "audio" | "sound"> => {
+  if (packaging === undefined) return { video, audio }
+  const [sound] = audio
+  return { video: standardRungs(video), audio: [], ...(sound === undefined ? {} : { sound }) }
+}
+
 /** The whole of a source as one task. */
 export const wholeSource = (
   source: Source,
-  options: { readonly encoder: Encoder; readonly threads?: number | null }
+  options: {
+    readonly encoder: Encoder
+    readonly threads?: number | null
+    readonly packaging?: "muxed" | undefined
+  }
 ): TranscodePlan => {
   const { video } = source
   const frameRate = Rate.grid({
@@ -84,8 +101,11 @@ export const wholeSource = (
     },
     encoder: options.encoder,
     threads: options.threads ?? null,
-    video: videoLadder({ ...displaySize(video), frameRate, codec: options.encoder.codec satisfies VideoCodec }),
-    audio: audioLadder(source.audio)
+    ...renditions(
+      videoLadder({ ...displaySize(video), frameRate, codec: options.encoder.codec satisfies VideoCodec }),
+      audioLadder(source.audio),
+      options.packaging
+    )
   }
 }
 

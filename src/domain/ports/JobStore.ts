@@ -1,7 +1,7 @@
 /** Where jobs, tasks and leases are kept. The one authority on who may write. */
 import type { Effect } from "effect"
 import { Context, type Option, Schema } from "effect"
-import { JobId, LeaseId, TaskId, VideoId, type WorkerId } from "../ids.ts"
+import { JobId, LeaseId, Sha256, TaskId, VideoId, type WorkerId } from "../ids.ts"
 import type { Account, Attempt } from "../jobs/Attempt.ts"
 import type { Job, JobStatus } from "../jobs/Job.ts"
 import type { Progress } from "../jobs/Progress.ts"
@@ -23,12 +23,15 @@ export const ClaimedTask = Schema.Struct({
   jobId: JobId,
   videoId: VideoId,
   slug: Slug,
-  source: SourceFile,
+  /** The older protocol tells neither size nor digest: 0 and null. */
+  source: Schema.Struct({ ...SourceFile.fields, sha256: Schema.NullOr(Sha256) }),
   /** What the job asks for; the worker's own choice where that is nothing. */
   codec: Schema.NullOr(WantedCodec),
   leaseId: LeaseId,
   attempt: Schema.Int,
-  expiresAt: Schema.Date
+  expiresAt: Schema.Date,
+  /** Where the API wants sound inside each video rendition, and knows renditions by the names of that protocol. */
+  packaging: Schema.optionalKey(Schema.Literal("muxed"))
 })
 export interface ClaimedTask extends Schema.Schema.Type<typeof ClaimedTask> {}
 

@@ -78,7 +78,7 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   })
 
   const encode = Effect.fn("encode")(function* (encoder: Encoder, turn: number) {
-    const plan = wholeSource(source, { encoder, threads: options.threads })
+    const plan = wholeSource(source, { encoder, threads: options.threads, packaging: task.packaging })
     const facts = factsOf(source, plan)
     const output = `${folder.output}/${turn}`
     let counted = 0

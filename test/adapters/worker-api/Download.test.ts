@@ -161,7 +161,7 @@ describe("a download", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(download([honest(film, { spoil: 2_345_678 })]))
       assert.deepInclude(error, { _tag: "ApiRefused" })
-      assert.include((error as Error).message, task.source.sha256)
+      assert.include((error as Error).message, sha256(film))
     }))
 
   test("sees more bytes than there should be", () =>

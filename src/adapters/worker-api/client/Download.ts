@@ -81,10 +81,10 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
 }) {
   const { path, task } = options
   const request = HttpClientRequest.get(`${options.address}/api/worker/source/${task.videoId}`).pipe(
-    HttpClientRequest.setHeaders({ ...options.headers, "if-range": `"${task.source.sha256}"` } as Record<
-      string,
-      string
-    >)
+    HttpClientRequest.setHeaders({
+      ...options.headers,
+      ...(task.source.sha256 === null ? {} : { "if-range": `"${task.source.sha256}"` })
+    } as Record<string, string>)
   )
   const file = yield* Effect.acquireRelease(
     Effect.tryPromise({ try: () => open(path, "w"), catch: diskProblem(path) }),
@@ -101,7 +101,7 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
   )
   const { bytes, hash } = yield* Ref.get(arrived)
   const sha256 = hash.digest("hex")
-  if (bytes !== task.source.bytes || sha256 !== task.source.sha256) {
+  if (bytes !== task.source.bytes || (task.source.sha256 ?? sha256) !== sha256) {
     return yield* new ApiRefused({
       status: 200,
       problem: `The source arrived with ${bytes} bytes and SHA-256 ${sha256}, but the upload had ${task.source.bytes} and ${task.source.sha256}`

@@ -14,6 +14,7 @@ type Refusal =
   | Contract.Unprocessable
   | Contract.Unavailable
   | Contract.StorageFull
+  | Contract.BodyTimeout
 
 export type WireError = Refusal | HttpClientError.HttpClientError | Schema.SchemaError
 
@@ -65,6 +66,7 @@ export const toApiError =
         return rejectedKey(address, 403, error.message)
       case "Unavailable":
       case "StorageFull":
+      case "BodyTimeout":
         return new ApiUnavailable({ problem: error.message })
       case "BadRequest":
         return new ApiRefused({ status: 400, problem: error.message })

@@ -1,9 +1,8 @@
 /** WorkerApi over HTTP. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Option, Redacted, Schedule } from "effect"
+import { Effect, Layer, Option, Redacted, Ref, Schedule } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createReadStream } from "node:fs"
-import type { Progress } from "../../../domain/jobs/Progress.ts"
 import { describe } from "../../../domain/media/Encoder.ts"
 import { averageBitrate } from "../../../domain/media/Presentation.ts"
 import type { FileDigest } from "../../../domain/media/Segment.ts"
@@ -13,10 +12,12 @@ import { Slug } from "../../../domain/videos/Slug.ts"
 import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
 import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
 import { keyHeader, leaseHeader } from "../contract/Auth.ts"
-import type { ClaimAnswer, ProgressReport } from "../contract/Worker.ts"
+import type { ClaimAnswer } from "../contract/Worker.ts"
 import { loggedIn, type Login, makeClient } from "./Client.ts"
 import { download } from "./Download.ts"
 import { toApiError, toTaskError } from "./Errors.ts"
+import { failureText, progressReport, shortened } from "./Reports.ts"
+import { makeVlog } from "./Vlog.ts"
 
 /** For calls that may be made twice: a lost answer is not a lost call. */
 const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -50,15 +51,6 @@ const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
   }
 }
 
-const qualityProgress = (progress: Progress): NonNullable<(typeof ProgressReport.Type)["quality_progress"]> =>
-  progress.renditions.map((rendition) => ({
-    name: rendition.name,
-    status: rendition.status,
-    progress: rendition.percent,
-    speed: rendition.speed,
-    seconds_left: rendition.secondsLeft
-  }))
-
 /** The protocol takes 10,000 characters of metadata; a machine of many devices has more to tell, on its own port. */
 const toldRefusals = 30
 
@@ -83,8 +75,8 @@ const metadataOf = (capabilities: Capabilities) => {
   }
 }
 
-/** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
-const shortened = (error: string) => (error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`)
+/** All but the heartbeat, whose answer tells which one is spoken. */
+type Dialect = Omit<WorkerApi["Service"], "heartbeat">
 
 /** The most that our own server takes of a note, and of ffmpeg's last lines. */
 const longestNote = 2000
@@ -102,6 +94,9 @@ const make = (options: ClientOptions) =>
     let accounts = false
     const headersOf = (task: ClaimedTask) => ({ [keyHeader]: Redacted.value(key), [leaseHeader]: task.leaseId })
 
+    /** VLog's own server does not say what it is. */
+    const isVlog = yield* Ref.make(false)
+
     const heartbeat: WorkerApi["Service"]["heartbeat"] = Effect.fn("WorkerApi.heartbeat")(function* (report) {
       const answer = yield* apiError(
         client.worker.heartbeat({
@@ -112,6 +107,7 @@ const make = (options: ClientOptions) =>
         })
       )
       accounts = answer.server?.features.includes("account") === true
+      yield* Ref.set(isVlog, answer.server === undefined)
       return { welcome: answer.version_ok, cancelled: (answer.cancelled ?? []).map(({ lease_id }) => lease_id) }
     })
 
@@ -134,22 +130,10 @@ const make = (options: ClientOptions) =>
             stderr_tail: stderr?.slice(-longestTail) ?? null,
             notes: notes.map((note) => note.slice(0, longestNote))
           }
-        : { error_message: shortened(stderr === null ? error : `${error}\n${stderr}`), retry }
+        : { error_message: failureText({ error, stderr }), retry }
 
-    const renew: WorkerApi["Service"]["renew"] = (task, { facts, progress }) =>
-      taskError(
-        client.worker.progress({
-          ...job(task),
-          payload: {
-            current_step: progress.step,
-            progress_percent: progress.percent,
-            quality_progress: qualityProgress(progress),
-            ...(facts === null
-              ? {}
-              : { duration: facts.duration, source_width: facts.width, source_height: facts.height })
-          }
-        })
-      )
+    const renew: WorkerApi["Service"]["renew"] = (task, report) =>
+      Effect.asVoid(taskError(client.worker.progress({ ...job(task), payload: progressReport(report) })))
 
     const send = Effect.fnUntraced(function* (task: ClaimedTask, file: FileDigest, path: string) {
       const body = HttpBody.stream(
@@ -204,10 +188,9 @@ const make = (options: ClientOptions) =>
       )
     }, again)
 
-    return WorkerApi.of({
-      heartbeat,
+    const ours: Dialect = {
       claim,
-      renew: (task, report) => Effect.asVoid(renew(task, report)),
+      renew,
       download: (task, path) => download({ client: http, address, headers: headersOf(task), task, path }),
       upload: Effect.fn("WorkerApi.upload")(send, again),
       complete,
@@ -223,6 +206,19 @@ const make = (options: ClientOptions) =>
           )
         ),
       release: (task) => Effect.asVoid(again(taskError(client.worker.release(job(task)))))
+    }
+    const vlogs = makeVlog({ address, key, http, client })
+    const inTheirWords = <A, E, R>(say: (dialect: Dialect) => Effect.Effect<A, E, R>) =>
+      Effect.flatMap(Ref.get(isVlog), (vlog) => say(vlog ? vlogs : ours))
+    return WorkerApi.of({
+      heartbeat,
+      claim: inTheirWords(({ claim }) => claim),
+      renew: (...call) => inTheirWords(({ renew }) => renew(...call)),
+      download: (...call) => inTheirWords(({ download }) => download(...call)),
+      upload: (...call) => inTheirWords(({ upload }) => upload(...call)),
+      complete: (...call) => inTheirWords(({ complete }) => complete(...call)),
+      fail: (...call) => inTheirWords(({ fail }) => fail(...call)),
+      release: (...call) => inTheirWords(({ release }) => release(...call))
     })
   })
 

@@ -74,7 +74,7 @@ const TaskAnswer = Schema.Struct({
     file_name: Schema.String,
     extension: Schema.String,
     bytes: Schema.Int,
-    sha256: Sha256
+    sha256: Schema.NullOr(Sha256)
   }),
   codec: Schema.optionalKey(Schema.NullOr(WantedCodec))
 })
