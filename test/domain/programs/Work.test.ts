@@ -241,12 +241,15 @@ describe("an attempt whose lease is lost", () => {
     () =>
       Effect.gen(function* () {
         const cancelled = { welcome: true, cancelled: [claimedTask().leaseId] }
-        let beats = 0
-        const heartbeat = () => Effect.sync(() => (++beats < 3 ? { welcome: true, cancelled: [] } : cancelled))
+        const began = yield* Clock.currentTimeMillis
+        const heartbeat = () =>
+          Effect.map(Clock.currentTimeMillis, (now) =>
+            now - began < 45_000 ? { welcome: true, cancelled: [] } : cancelled
+          )
         const worker = yield* working({ api: { claim: claims(aTask), heartbeat }, encodeSeconds: 60 })
-        yield* TestClock.adjust("59 seconds")
+        yield* TestClock.adjust("44 seconds")
         assert.deepStrictEqual(worker.notes, ["opened", "encoding"])
-        yield* TestClock.adjust("1 second")
+        yield* TestClock.adjust("31 seconds")
         assert.deepStrictEqual(worker.notes, ["opened", "encoding", "stopped", "removed"])
         for (const name of silent) assert.isEmpty(worker.called(name))
       })
