@@ -101,13 +101,12 @@ const ours = Effect.fnUntraced(function* (url: Redacted.Redacted, rows: number, 
       metadata: null
     })
     const claim = jobs.claim({ worker, leaseSeconds: 600, job: Option.none(), gpuWaitSeconds: 120 })
+    const run = Effect.runPromiseWith(yield* Effect.context())
     const rate = (end: (task: Effect.Success<typeof claim>) => Effect.Effect<unknown, unknown>) =>
       Effect.andThen(
         fillOurs(rows),
         Effect.promise(() =>
-          measure(claimers, () =>
-            Effect.runPromise(Effect.tap(claim, end).pipe(Effect.map(Option.isSome), Effect.orDie))
-          )
+          measure(claimers, () => run(Effect.tap(claim, end).pipe(Effect.map(Option.isSome), Effect.orDie)))
         )
       )
     const ending =
