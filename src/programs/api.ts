@@ -8,6 +8,7 @@ import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
 import { Db, type DbOptions } from "../adapters/postgres/Db.ts"
 import * as PostgresAccessKeys from "../adapters/postgres/AccessKeys.ts"
 import * as PostgresJobStore from "../adapters/postgres/JobStore.ts"
+import * as PostgresAttemptJournal from "../adapters/postgres/AttemptJournal.ts"
 import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
 import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
 import * as PostgresJobControl from "../adapters/postgres/JobControl.ts"
@@ -22,6 +23,7 @@ import * as Server from "../adapters/worker-api/server/Server.ts"
 import { TrustedProxies } from "../adapters/worker-api/server/Caller.ts"
 import { RateLimits } from "../adapters/worker-api/server/RateLimits.ts"
 import { ApiSettings, ArchiveBounds, MetricsToken } from "../adapters/worker-api/server/Settings.ts"
+import { tellAttempts } from "../domain/programs/TellAttempts.ts"
 import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
 
@@ -39,7 +41,8 @@ const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.la
       PostgresWorkerRegistry.layer,
       PostgresJobSignal.layer,
       PostgresFarmFigures.layer,
-      PostgresAccessKeys.layer
+      PostgresAccessKeys.layer,
+      PostgresAttemptJournal.layer
     )
   )
 )
@@ -55,9 +58,12 @@ const api = Layer.unwrap(
             extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
           ),
           Effect.catch((error) => Effect.logWarning("sweep failed", { problem: error.message })),
+          Effect.withTracerEnabled(false),
           Effect.repeat(Schedule.spaced(settings.sweepEvery)),
           Effect.forkScoped
         )
+        yield* Effect.addFinalizer(() => tellAttempts)
+        yield* tellAttempts.pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
       })
     )
     const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
@@ -88,4 +94,4 @@ const api = Layer.unwrap(
   })
 )
 
-launch(Layer.launch(api))
+launch("api", Layer.launch(api))

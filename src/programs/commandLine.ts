@@ -42,4 +42,8 @@ export const commandLine = <Name extends string, Input, ContextInput, E extends 
     Command.Environment | HttpClient.HttpClient | GlobalFlag.Setting.Identifier<"json">
   >
 ): void =>
-  launch(command.pipe(Command.withGlobalFlags([Json]), Command.run({ version }), Effect.provide(services)), "command")
+  launch(
+    command.name,
+    command.pipe(Command.withGlobalFlags([Json]), Command.run({ version }), Effect.provide(services)),
+    "command"
+  )

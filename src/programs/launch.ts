@@ -1,7 +1,9 @@
 /** How every program of this project lives and dies. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Config, Console, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
+import { jsonOnStderr, jsonOnStdout } from "../adapters/telemetry/Logs.ts"
 import { readAll } from "./settings/readAll.ts"
+import { telemetry } from "./telemetry.ts"
 
 const levels = {
   all: "All",
@@ -23,10 +25,12 @@ const logging = (kind: ProgramKind) =>
   Layer.mergeAll(
     Logger.layer([
       kind === "command"
-        ? Logger.withConsoleError(process.stderr.isTTY ? Logger.formatLogFmt : Logger.formatJson)
+        ? process.stderr.isTTY
+          ? Logger.withConsoleError(Logger.formatLogFmt)
+          : jsonOnStderr
         : process.stdout.isTTY
           ? Logger.consolePretty()
-          : Logger.consoleJson
+          : jsonOnStdout
     ]),
     Layer.effect(
       References.MinimumLogLevel,
@@ -75,9 +79,14 @@ const outliveReaders = () => {
 }
 
 /** Runs until the effect ends or a signal comes; then the scopes close, in the reverse order of their opening. */
-export const launch = (main: Effect.Effect<unknown, Expected>, kind: ProgramKind = "service"): void => {
+export const launch = (
+  program: string,
+  main: Effect.Effect<unknown, Expected>,
+  kind: ProgramKind = "service"
+): void => {
   outliveReaders()
-  NodeRuntime.runMain(main.pipe(Effect.provide(logging(kind)), Effect.tapCause(explain)), {
+  const observed = main.pipe(Effect.provide(Layer.provideMerge(telemetry(program), logging(kind))))
+  NodeRuntime.runMain(Effect.tapCause(observed, explain), {
     disableErrorReporting: true,
     teardown: teardown(kind)
   })

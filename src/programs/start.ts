@@ -204,6 +204,7 @@ const start = Command.make(
 )
 
 launch(
+  "start",
   Command.run(start, { version }).pipe(
     Effect.provide(NodeServices.layer),
     Effect.provideService(References.MinimumLogLevel, "Warn")

@@ -41,6 +41,7 @@ const sayConfinement = ({ reason, sandbox }: Sandbox.SandboxReport) =>
       )
 
 launch(
+  "worker",
   Effect.gen(function* () {
     const settings = yield* workerSettings
     const { address, healthPort, key, leaseSeconds, login } = settings

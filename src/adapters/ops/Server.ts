@@ -1,6 +1,6 @@
 /** The server that a worker's state is asked from. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, References, Schema } from "effect"
 import { HttpMiddleware, HttpRouter } from "effect/http"
 import { createServer } from "node:http"
 import { type OpsOptions, routes } from "./Routes.ts"
@@ -18,11 +18,15 @@ class OpsPortUnavailable extends Schema.TaggedError<OpsPortUnavailable>()("OpsPo
   }
 }
 
-/** Probes would drown the traces that matter. */
-const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/health", "/ready", "/", "/metrics"])
+/** Probes would drown the traces that matter, and nothing else is asked here. */
+const untraced = Layer.mergeAll(
+  Layer.succeed(HttpMiddleware.TracerDisabledWhen)(() => true),
+  Layer.succeed(References.TracerEnabled)(false)
+)
 
 export const layer = (options: OpsOptions & { readonly port: number }) =>
-  HttpRouter.serve(Layer.provide(routes(options), untraced), { disableLogger: true, disableListenLog: true }).pipe(
+  HttpRouter.serve(routes(options), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide(untraced),
     Layer.provide(
       NodeHttpServer.layer(createServer, { port: options.port, gracefulShutdownTimeout: "1 second" }).pipe(
         Layer.catchTag("ServeError", ({ cause }) =>

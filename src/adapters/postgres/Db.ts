@@ -1,5 +1,18 @@
 /** PostgreSQL: statements and transactions over a pool of connections that are replaced when they fail. */
-import { Context, Duration, Effect, Exit, Layer, Redacted, Schedule, Schema, Scope, Semaphore, Stream } from "effect"
+import {
+  Context,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Metric,
+  Redacted,
+  Schedule,
+  Schema,
+  Scope,
+  Semaphore,
+  Stream
+} from "effect"
 import type postgres from "postgres"
 import {
   type Connection,
@@ -13,6 +26,15 @@ import {
 } from "./connection.ts"
 import { DbError, unavailable } from "./DbError.ts"
 import { type Notification, notifications } from "./notifications.ts"
+import {
+  connectionsActive,
+  connectionsAwaited,
+  connectionsMax,
+  dbRetries,
+  observed,
+  observedTransaction,
+  touchDb
+} from "./Observed.ts"
 
 export type { Sql } from "./connection.ts"
 export { DbError } from "./DbError.ts"
@@ -58,7 +80,8 @@ export const withStatementTimeout = (limit: Duration.Input) =>
 /** Repeats a transaction that lost a race (`Retryable`), a few times. */
 export const retryRaces = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.retry(effect, {
-    while: (error) => error instanceof DbError && error.reason === "Retryable",
+    while: (error) =>
+      error instanceof DbError && error.reason === "Retryable" ? Effect.as(Metric.update(dbRetries, 1), true) : false,
     schedule: Schedule.jittered(Schedule.exponential("20 millis")),
     times: 5
   })
@@ -92,11 +115,13 @@ export class Db extends Context.Service<
   static readonly layer = (options: DbOptions): Layer.Layer<Db, DbError> => Layer.effect(Db, make(options))
 }
 
-const traced = { kind: "client", attributes: { "db.system.name": "postgresql" } } as const
-
 const make = Effect.fnUntraced(function* (options: DbOptions) {
-  const { settings, server } = yield* checked(options)
+  const { place, server, settings } = yield* checked(options)
   const max = options.max ?? 10
+  yield* touchDb
+  yield* Metric.update(connectionsMax, max)
+  yield* Metric.update(connectionsActive, 0)
+  yield* Metric.update(connectionsAwaited, 0)
   const permits = yield* Semaphore.make(max)
   const probe = yield* Semaphore.make(1)
   const living = new Set<Connection>()
@@ -129,6 +154,13 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
   const giveBack = (connection: Connection) =>
     connection.state === "usable" ? Effect.sync(() => void idle.push(connection)) : discard(connection)
 
+  const counting = <A, E, R>(gauge: typeof connectionsActive, effect: Effect.Effect<A, E, R>) =>
+    Effect.acquireUseRelease(
+      Metric.modify(gauge, 1),
+      () => effect,
+      () => Metric.modify(gauge, -1)
+    )
+
   const permit = permits.takeScoped(1).pipe(
     Effect.timeoutOrElse({
       duration: settings.statementTimeout,
@@ -144,18 +176,18 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
   const withConnection = <A, E, R>(use: (connection: Connection) => Effect.Effect<A, E, R>) =>
     Effect.acquireUseRelease(
       Scope.make(),
-      (scope) => Effect.flatMap(Scope.provide(permit, scope), () => Effect.acquireUseRelease(take, use, giveBack)),
+      (scope) =>
+        Effect.flatMap(Scope.provide(counting(connectionsAwaited, permit), scope), () =>
+          counting(connectionsActive, Effect.acquireUseRelease(take, use, giveBack))
+        ),
       Scope.close
     )
 
-  const statement = Effect.fn(
-    "postgres.query",
-    traced
-  )(function* <Row extends object>(connection: Connection, build: Build<Row>) {
+  const statement = Effect.fnUntraced(function* <Row extends object>(connection: Connection, build: Build<Row>) {
     const limit = (yield* StatementTimeout) ?? settings.statementTimeout
     const pending = build(connection.sql)
-    yield* Effect.annotateCurrentSpan("db.query.text", textOf(pending))
-    return yield* run<ReadonlyArray<Row> & { readonly count: number }>(connection, pending, limit)
+    const answer = run<ReadonlyArray<Row> & { readonly count: number }>(connection, pending, limit)
+    return yield* observed(connection, textOf(pending), answer)
   })
 
   const query = <Row extends object>(build: Build<Row>) =>
@@ -211,7 +243,7 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
       return yield* withConnection((connection) =>
         bracket(connection, 1, { begin, commit: "commit", rollback: "rollback" }, effect)
       )
-    }).pipe(Effect.withSpan("postgres.transaction", traced))
+    }).pipe(Effect.withSpan(`BEGIN ${place.database}`, observedTransaction(place)))
 
   const listen = (channel: string) => notifications({ channel, settings, connect, discard })
 
@@ -242,7 +274,8 @@ const checked = Effect.fnUntraced(function* (options: DbOptions) {
     try: () => {
       if (!/^postgres(ql)?:\/\//.test(settings.url)) throw new Error("not such a URL")
       // Connects with the first statement, so not at all.
-      return { settings, server: open(settings).server }
+      const { place, server } = open(settings)
+      return { place, server, settings }
     },
     // The cause quotes the whole URL, with the password.
     catch: () =>

@@ -20,8 +20,16 @@ export interface ConnectionSettings {
   readonly idleInTransactionTimeout: Duration.Duration
 }
 
+/** The server, the first of several, and the database. */
+export interface Place {
+  readonly address: string
+  readonly port: number
+  readonly database: string
+}
+
 export interface Connection {
   readonly sql: Sql
+  readonly place: Place
   /** Host, port and database, for messages. */
   readonly server: string
   /** Settles when the connection is gone. */
@@ -63,6 +71,7 @@ export function open(
   const { host, port, database } = sql.options
   const connection: Connection = {
     sql,
+    place: { address: host[0] ?? "", port: port[0] ?? 5432, database },
     server: `${host.map((name, i) => `${name}:${port[i] ?? port[0]}`).join(",")}/${database}`,
     closed,
     state: "usable"

@@ -10,6 +10,7 @@ import { WantedCodec, type Wishes } from "../jobs/Wishes.ts"
 import type { Published } from "../media/PlaylistPresentation.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import type { SourceFacts } from "../videos/Video.ts"
+import { TraceContext } from "../telemetry/TraceContext.ts"
 import { SourceFile } from "../videos/Video.ts"
 import { Slug } from "../videos/Slug.ts"
 import type { StoreUnavailable } from "./StoreUnavailable.ts"
@@ -31,7 +32,9 @@ export const ClaimedTask = Schema.Struct({
   attempt: Schema.Int,
   expiresAt: Schema.Date,
   /** Where the API wants sound inside each video rendition, and knows renditions by the names of that protocol. */
-  packaging: Schema.optionalKey(Schema.Literal("muxed"))
+  packaging: Schema.optionalKey(Schema.Literal("muxed")),
+  /** The trace that the job's upload began, where it was traced. */
+  trace: Schema.NullOr(TraceContext)
 })
 export interface ClaimedTask extends Schema.Schema.Type<typeof ClaimedTask> {}
 

@@ -8,7 +8,8 @@ const beat = Effect.gen(function* () {
   const api = yield* WorkerApi
   const { capabilities } = yield* Encoders
   const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
-  const answer = yield* api.heartbeat({ status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities })
+  const report = { status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities } as const
+  const answer = yield* Effect.withTracerEnabled(api.heartbeat(report), false)
   yield* WorkerState.update(() => ({ connected: true, cancelled: answer.cancelled }))
   return answer
 })

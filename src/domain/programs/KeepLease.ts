@@ -41,6 +41,7 @@ export const keepLease = Effect.fnUntraced(function* (options: {
     yield* Effect.sleep(Duration.seconds(pause))
     const asked = yield* Clock.monotonicTimeNanos
     return yield* api.renew(options.task, yield* Ref.get(options.report)).pipe(
+      Effect.withTracerEnabled(false),
       Effect.as(asked),
       Effect.timeoutOrElse({
         duration: Duration.seconds(renewEverySeconds(options.leaseSeconds)),

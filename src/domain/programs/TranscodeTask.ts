@@ -1,5 +1,5 @@
 /** One attempt of a worker at one task, from the download to the published output. */
-import { Effect, Metric, Ref, Result, Stream } from "effect"
+import { Clock, Effect, Metric, Ref, Result, Stream } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
 import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
 import { percentOf } from "../jobs/Progress.ts"
@@ -23,9 +23,11 @@ import type { TranscodeEvent } from "../ports/Transcoder.ts"
 import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { type TaskFolder, Workspace } from "../ports/Workspace.ts"
+import { recordSpan } from "../telemetry/PastSpan.ts"
+import { makeUploads } from "../telemetry/Uploads.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { Encoders } from "../workers/Encoders.ts"
-import { bytesUploaded, framesEncoded } from "../workers/Metrics.ts"
+import { encodeSpeedBy, framesEncodedBy } from "../workers/Metrics.ts"
 
 /** What the attempt has to tell, read by the lease's renewal. */
 export interface AttemptReport {
@@ -36,7 +38,7 @@ export interface AttemptReport {
 /** Segments on their way at once: enough to fill a link, few enough that a slow one does not pile up files in memory. */
 const uploadsAtOnce = 4
 
-export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
+export const transcodeTask = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
   readonly codec: VideoCodec
   readonly policy: EncoderPolicy
@@ -57,33 +59,39 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
 
   const folder = yield* workspace.open(task.leaseId, task.source.extension, task.source.bytes)
   yield* at("download", 0)
-  yield* api.download(task, folder.source)
+  yield* Effect.withSpan(api.download(task, folder.source), "download", {
+    attributes: { "vlog.source.bytes": task.source.bytes }
+  })
 
   yield* at("probe", 5)
-  const source = yield* probe.probe(folder.source)
+  const source = yield* Effect.withSpan(probe.probe(folder.source), "probe")
   const rejected = objection(source)
   if (rejected !== null) return yield* rejected
 
   const sent = yield* Ref.make(0)
+  const uploads = yield* makeUploads
   const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
     const facts = yield* inspector
       .inspect({ name: file.name, path: file.path })
       .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
     const digest = yield* workspace.digest(file)
     yield* Ref.update(sent, (count) => count + 1)
-    yield* api.upload(task, digest, file.path)
-    yield* Metric.update(bytesUploaded, digest.bytes)
+    yield* uploads.track(digest.bytes, api.upload(task, digest, file.path))
     yield* workspace.remove(file.path)
     return { ...digest, facts } satisfies RegisteredFile
   })
 
   const encode = Effect.fn("encode")(function* (encoder: Encoder, turn: number) {
-    const plan = wholeSource(source, { encoder, threads: options.threads, packaging: task.packaging })
+    const plan = yield* Effect.withSpan(
+      planned(source, { encoder, threads: options.threads, packaging: task.packaging }),
+      "plan"
+    )
+    const startedAt = yield* Clock.currentTimeMillis
     const facts = factsOf(source, plan)
     const output = `${folder.output}/${turn}`
     let counted = 0
     yield* Ref.set(sent, 0)
-    yield* Effect.annotateCurrentSpan("encoder", describe(encoder))
+    yield* Effect.annotateCurrentSpan(encoderAttributes(encoder))
     yield* Ref.update(report, ({ progress }) => ({ facts, progress }))
     yield* Effect.logInfo("planned", {
       frames: plan.frames,
@@ -101,14 +109,16 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
         if (event._tag !== "Advanced") return Effect.void
         const more = Math.max(0, event.frames - counted)
         counted += more
-        return Effect.andThen(Metric.update(framesEncoded, more), Ref.update(report, advanced(plan, event)))
+        return Effect.andThen(Metric.update(framesEncodedBy(encoder), more), Ref.update(report, advanced(plan, event)))
       }),
       Stream.filter((event) => event._tag === "FileReady"),
       Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
       Stream.runCollect,
       Effect.raceFirst(workspace.guard),
-      Effect.tapError(() => Effect.ignore(workspace.remove(output)))
+      Effect.tapError(() => Effect.ignore(workspace.remove(output))),
+      Effect.onExit(() => uploads.record)
     )
+    yield* recordRenditions(plan, files, startedAt)
     return { plan, facts, files: [...files, yield* send(poster)] }
   })
 
@@ -119,13 +129,15 @@ export const transcodeTask = Effect.fn("transcodeTask")(function* (options: {
   const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode, options.notes)
 
   yield* at("finalize", 98)
-  const presentation = yield* Effect.fromResult(judge(plan, files)).pipe(
+  const presentation = yield* Effect.suspend(() => Effect.fromResult(judge(plan, files))).pipe(
+    Effect.withSpan("verify", { attributes: { "vlog.files": files.length } }),
     // Whatever a driver says, one whose output is wrong is not asked again.
     Effect.tapError((error) =>
       plan.encoder.backend === "software" ? Effect.void : encoders.refuse(plan.encoder, error.message)
     )
   )
-  yield* api.complete(task, { facts, files, presentation, notes: yield* Ref.get(options.notes) })
+  const notes = yield* Ref.get(options.notes)
+  yield* Effect.withSpan(api.complete(task, { facts, files, presentation, notes }), "publish")
   yield* Ref.update(report, finished(plan))
   yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)
@@ -171,6 +183,56 @@ const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readonly _tag
   }
   return yield* new TranscodeFailed({ reason: "device", problem, details })
 })
+
+const encoderAttributes = (encoder: Encoder) => ({
+  "vlog.encoder.name": encoder.name,
+  "vlog.encoder.backend": encoder.backend,
+  "vlog.encoder.device": encoder.device ?? "none"
+})
+
+const planned = Effect.fnUntraced(function* (source: Source, options: Parameters<typeof wholeSource>[1]) {
+  const plan = wholeSource(source, options)
+  yield* Effect.annotateCurrentSpan({
+    "vlog.plan.frames": plan.frames,
+    "vlog.plan.seconds": plan.duration,
+    "vlog.plan.renditions": renditionNames(plan)
+  })
+  return plan
+})
+
+/** All renditions come from one ffmpeg: what one of them has for itself is its size. */
+const recordRenditions = Effect.fnUntraced(function* (
+  plan: TranscodePlan,
+  files: ReadonlyArray<RegisteredFile>,
+  startedAt: number
+) {
+  const endedAt = yield* Clock.currentTimeMillis
+  const speed = plan.duration / Math.max(0.001, (endedAt - startedAt) / 1000)
+  yield* Metric.update(encodeSpeedBy(plan.encoder), speed)
+  for (const { height, name, width } of plan.video) {
+    const bytes = files.reduce((sum, file) => sum + (file.rendition === name ? file.bytes : 0), 0)
+    yield* recordSpan(`rendition ${name}`, {
+      startedAt,
+      endedAt,
+      attributes: {
+        ...encoderAttributes(plan.encoder),
+        "vlog.rendition.name": name,
+        "vlog.rendition.width": width,
+        "vlog.rendition.height": height,
+        "vlog.rendition.frames": framesOf(files, name),
+        "vlog.rendition.bitrate": Math.round((bytes * 8) / plan.duration),
+        "vlog.encode.speed": speed
+      }
+    })
+  }
+})
+
+const framesOf = (files: ReadonlyArray<RegisteredFile>, rendition: string) =>
+  files.reduce(
+    (sum, file) =>
+      file.rendition === rendition && file.facts._tag === "MediaSegment" ? sum + file.facts.samples : sum,
+    0
+  )
 
 const makePoster = Effect.fnUntraced(function* (plan: TranscodePlan, folder: TaskFolder) {
   const transcoder = yield* Transcoder
@@ -234,11 +296,7 @@ const judge = (
   files: ReadonlyArray<RegisteredFile>
 ): Result.Result<Presentation, OutputIncomplete> => {
   const missing = plan.video.flatMap((rendition) => {
-    const frames = files.reduce(
-      (sum, file) =>
-        file.rendition === rendition.name && file.facts._tag === "MediaSegment" ? sum + file.facts.samples : sum,
-      0
-    )
+    const frames = framesOf(files, rendition.name)
     return Math.abs(frames - plan.frames) <= allowedFrames
       ? []
       : [`${rendition.name} has ${frames} frames instead of ${plan.frames}`]

@@ -16,6 +16,7 @@ import { type Allowance, tasksAtOnce, threadsOfTask } from "../workers/Allowance
 import type { Capabilities } from "../workers/Capabilities.ts"
 import { Encoders } from "../workers/Encoders.ts"
 import { type Outcome, taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
+import { spanOf } from "../telemetry/TraceContext.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { introduce, rechecks } from "./Introduce.ts"
 import { keepLease, untilCancelled } from "./KeepLease.ts"
@@ -106,8 +107,14 @@ interface Terms extends WorkSettings {
   readonly threads: number | null
 }
 
+/** Below the span of the attempt, of which the API tells; or below one of our own where no API tells of any. */
+const traced =
+  ({ trace }: ClaimedTask) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    trace === null ? Effect.withSpan(effect, "attempt", { root: true }) : Effect.withParentSpan(effect, spanOf(trace))
+
 /** One attempt, with its lease kept alive beside it; whichever ends first ends the other. Tells whether it succeeded. */
-const attempt = Effect.fn("attempt")(
+const attempt = Effect.fnUntraced(
   function* (claimed: Claimed, settings: Terms) {
     const { askedAt, leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
@@ -134,7 +141,12 @@ const attempt = Effect.fn("attempt")(
       )
     )
   },
-  (effect, { task }) => Effect.annotateLogs(effect, { job: task.jobId, lease: task.leaseId })
+  (effect, { task }) =>
+    effect.pipe(
+      Effect.annotateSpans({ "vlog.job.id": task.jobId, "vlog.lease.id": task.leaseId }),
+      traced(task),
+      Effect.annotateLogs({ job: task.jobId, attempt: task.attempt, lease: task.leaseId })
+    )
 )
 
 const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
@@ -160,6 +172,7 @@ const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: Fiber
   let reachable = true
 
   const claim = api.claim.pipe(
+    Effect.withTracerEnabled(false),
     Effect.timeoutOrElse({
       duration: claimPatience,
       orElse: () => new ApiUnavailable({ problem: `The Worker API does not answer within ${claimPatience}` })
@@ -249,7 +262,7 @@ const announce = Effect.fnUntraced(function* (
   }
 })
 
-export const work = Effect.fn("work")(function* (settings: WorkSettings) {
+export const work = Effect.fnUntraced(function* (settings: WorkSettings) {
   yield* touchMetrics
   const capabilities = yield* introduce(settings.heartbeatEvery)
   const chain = yield* (yield* Encoders).chain(settings.codec, settings.policy)

@@ -2,11 +2,13 @@
 import { Effect, Layer, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Db } from "../../adapters/postgres/Db.ts"
+import * as PostgresAttemptJournal from "../../adapters/postgres/AttemptJournal.ts"
 import * as PostgresJobStore from "../../adapters/postgres/JobStore.ts"
 import * as PostgresVideoStore from "../../adapters/postgres/VideoStore.ts"
 import * as PostgresJobUpkeep from "../../adapters/postgres/JobUpkeep.ts"
 import * as DiskMediaUpkeep from "../../adapters/storage/MediaUpkeep.ts"
 import { cleanup, type CleanupReport } from "../../domain/programs/Cleanup.ts"
+import { tellAttempts } from "../../domain/programs/TellAttempts.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { updateCleanup } from "./metrics.ts"
 import { writeTextfile } from "../metrics/textfile.ts"
@@ -49,10 +51,11 @@ export const cleanupCommand = Command.make(
   Effect.fnUntraced(function* ({ dryRun }) {
     const settings = yield* cleanupSettings
     const stores = PostgresVideoStore.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer)),
+      Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer, PostgresAttemptJournal.layer)),
       Layer.provide(Db.layer({ url: settings.databaseUrl, applicationName: "vlog-cleanup", max: 2 }))
     )
     const report = yield* cleanup({ ...settings, dryRun }).pipe(
+      Effect.tap(dryRun ? Effect.void : tellAttempts),
       Effect.provide(Layer.mergeAll(stores, DiskMediaUpkeep.layer({ root: settings.storage })))
     )
     yield* writeTextfile(settings.metricsFile, updateCleanup(report))

@@ -31,7 +31,8 @@ const task: ClaimedTask = {
   leaseId: LeaseId.make(randomUUID()),
   attempt: 1,
   codec: null,
-  expiresAt: new Date()
+  expiresAt: new Date(),
+  trace: null
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void

@@ -32,7 +32,8 @@ export const claimedTask = (n = 1): ClaimedTask => ({
   leaseId: leaseId(n),
   attempt: 1,
   codec: null,
-  expiresAt: new Date(0)
+  expiresAt: new Date(0),
+  trace: null
 })
 
 /** What trials on a machine would have found. */

@@ -4,6 +4,7 @@ import { JobId } from "../../../domain/ids.ts"
 import { bytesPerPixelSecond, processorCost, worthWaiting } from "../../../domain/jobs/Wishes.ts"
 import type { JobStore } from "../../../domain/ports/JobStore.ts"
 import { ClaimedTask } from "../../../domain/ports/JobStore.ts"
+import { currentTrace } from "../../../domain/telemetry/TraceContext.ts"
 import { Db, type Sql } from "../Db.ts"
 import { sourceColumns, storeUnavailable } from "../Rows.ts"
 
@@ -40,15 +41,17 @@ const leftToGpus = (sql: Sql, seconds: number) =>
 export const makeClaiming = Effect.gen(function* () {
   const db = yield* Db
 
-  const enqueue: JobStore["Service"]["enqueue"] = Effect.fn("JobStore.enqueue")(function* (options) {
+  const enqueue: JobStore["Service"]["enqueue"] = Effect.fn("enqueue", { kind: "producer" })(function* (options) {
     const codec = options.codec ?? null
+    const trace = yield* currentTrace
     const [row] = yield* db.rows(
       Schema.Struct({ id: JobId }),
       (sql) =>
         sql`
         with created as (
-          insert into job (video_id, priority, codec, codec_required)
-          values (${options.video}, ${options.priority}, ${codec?.name ?? null}, ${codec?.required ?? false})
+          insert into job (video_id, priority, codec, codec_required, traceparent, tracestate)
+          values (${options.video}, ${options.priority}, ${codec?.name ?? null}, ${codec?.required ?? false},
+                  ${trace?.traceparent ?? null}, ${trace?.tracestate ?? null})
           on conflict (video_id) where state = 'active' do nothing
           returning id, video_id, priority
         ), whole as (
@@ -102,8 +105,8 @@ export const makeClaiming = Effect.gen(function* () {
            where t.id = next.id
           returning t.*
         ), history as (
-          insert into attempt (lease_id, task_id, attempt, worker_id, claimed_at)
-          select lease_id, id, attempt, worker_id, clock_timestamp() from leased
+          insert into attempt (lease_id, task_id, attempt, worker_id, claimed_at, claimable_at)
+          select lease_id, id, attempt, worker_id, clock_timestamp(), run_at from leased
         )
         select l.id               as "taskId",
                l.kind,
@@ -116,7 +119,10 @@ export const makeClaiming = Effect.gen(function* () {
                case when j.codec is not null then jsonb_build_object('name', j.codec, 'required', j.codec_required) end as "codec",
                l.lease_id         as "leaseId",
                l.attempt,
-               l.lease_expires_at as "expiresAt"
+               l.lease_expires_at as "expiresAt",
+               case when j.traceparent is not null
+                    then jsonb_build_object('traceparent', j.traceparent, 'tracestate', j.tracestate)
+               end                as "trace"
           from leased l
           join job j on j.id = l.job_id
           join video v on v.id = j.video_id`

@@ -57,7 +57,8 @@ const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
     leaseId: LeaseId.make(randomUUID()),
     attempt: 1,
     expiresAt: claim_expires_at ?? new Date(),
-    packaging: "muxed"
+    packaging: "muxed",
+    trace: null
   }
 }
 

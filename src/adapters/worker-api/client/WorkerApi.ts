@@ -47,7 +47,8 @@ const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
     codec: task.codec ?? null,
     leaseId: lease_id,
     attempt: answer.attempt ?? 1,
-    expiresAt: claim_expires_at
+    expiresAt: claim_expires_at,
+    trace: answer.trace ?? null
   }
 }
 

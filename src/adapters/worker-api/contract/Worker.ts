@@ -8,6 +8,7 @@ import { TaskKind } from "../../../domain/jobs/Task.ts"
 import { LanguageTag } from "../../../domain/media/Language.ts"
 import { FileDigest } from "../../../domain/media/Segment.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
+import { TraceContext } from "../../../domain/telemetry/TraceContext.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
 import {
   BadRequest,
@@ -93,7 +94,9 @@ export const ClaimAnswer = Schema.Struct({
   lease_id: Schema.optionalKey(LeaseId),
   lease_seconds: Schema.optionalKey(Schema.Int),
   attempt: Schema.optionalKey(Schema.Int),
-  task: Schema.optionalKey(TaskAnswer)
+  task: Schema.optionalKey(TaskAnswer),
+  /** Ours: where the attempt's spans belong. */
+  trace: Schema.optionalKey(TraceContext)
 })
 
 const QualityProgress = Schema.Struct({

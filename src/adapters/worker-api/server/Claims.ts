@@ -1,5 +1,6 @@
 /** What a worker is told that asked for a task. */
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
+import { attemptTrace } from "../../../domain/telemetry/TraceContext.ts"
 import type { SourceFacts } from "../../../domain/videos/Video.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
 
@@ -34,6 +35,7 @@ export const claimAnswer = (
   lease_id: task.leaseId,
   lease_seconds: leaseSeconds,
   attempt: task.attempt,
+  ...(task.trace === null ? {} : { trace: attemptTrace(task.trace, task.leaseId) }),
   task: {
     id: task.taskId,
     kind: task.kind,

@@ -1,7 +1,7 @@
 /** The Worker API's routes and documents, and the server that they run on. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Layer, Schema } from "effect"
-import { HttpIncomingMessage, HttpMiddleware } from "effect/http"
+import { HttpIncomingMessage } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "../contract/Api.ts"
@@ -13,6 +13,7 @@ import { adminAuth, validation, workerAuth } from "./Guards.ts"
 import { jobRoutes } from "./JobRoutes.ts"
 import { keyRoutes } from "./KeyRoutes.ts"
 import { systemRoutes } from "./SystemRoutes.ts"
+import { adopting, continued, tracing } from "./Tracing.ts"
 import { videoRoutes } from "./VideoRoutes.ts"
 import { workerRoutes } from "./WorkerRoutes.ts"
 
@@ -33,17 +34,13 @@ const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
   Layer.provide([workerAuth, adminAuth, validation])
 )
 
-/** Probes and segments of viewers would drown the traces that matter. */
-const untraced = HttpMiddleware.layerTracerDisabledForUrls(["/api/health", "/metrics"])
-
 /**
  * An upload of a whole film takes hours, so that Node's limit on the time of a request is off; a stalled one is ended
  * where its body is read. Idle connections live longer than the 30 s for which clients of the protocol keep theirs.
  */
-const nodeServer = () => createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })
+const nodeServer = () => adopting(createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 }))
 
-export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" }), envelope).pipe(
-  Layer.provide(untraced),
+export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" }), envelope, continued).pipe(
   Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize)(maxJsonBytes))
 )
 
@@ -67,5 +64,6 @@ export const server = (options: { readonly host: string; readonly port: number }
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(new PortUnavailable({ ...options, cause })))
     ),
-    Layer.tap(() => Effect.logInfo("listening", { address: `http://${options.host}:${options.port}` }))
+    Layer.tap(() => Effect.logInfo("listening", { address: `http://${options.host}:${options.port}` })),
+    Layer.merge(tracing)
   )

@@ -1,0 +1,27 @@
+/** Whether and what a program tells to an OpenTelemetry collector. */
+import { Effect, Layer, References } from "effect"
+import pkg from "../../package.json" with { type: "json" }
+import { telemetrySettings } from "./settings/telemetry.ts"
+
+/** Nobody would see the spans: none are made. */
+const off = Layer.succeed(References.TracerEnabled)(false)
+
+/** What is not wanted is not even loaded. */
+export const telemetry = (program: string) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { problem, signals } = yield* telemetrySettings
+      if (problem !== null) yield* Effect.logWarning(problem)
+      if (!Object.values(signals).includes(true)) return off
+      const [{ layer }, { attributesOf }] = yield* Effect.promise(() =>
+        Promise.all([import("../adapters/telemetry/OpenTelemetry.ts"), import("../adapters/telemetry/identity.ts")])
+      )
+      const identity = {
+        serviceName: process.env["OTEL_SERVICE_NAME"] || `vlog-${program}`,
+        serviceVersion: pkg.version,
+        attributes: attributesOf(process.env)
+      }
+      const exporting = layer(process.env, signals, identity)
+      return signals.traces ? exporting : Layer.merge(exporting, off)
+    })
+  )
