@@ -70,7 +70,7 @@ describe.skipIf(why !== null)("the image of Dockerfile.worker", () => {
   it("says what it is, and runs as nobody in particular", async () => {
     const { Config, Labels } = await builder.inspect(image)
     assert.strictEqual(Config.User, "1000:1000")
-    assert.deepStrictEqual(Config.Entrypoint, ["node", "--enable-source-maps", "/app/run.js"])
+    assert.deepStrictEqual(Config.Entrypoint, ["node", "--max-semi-space-size=1", "/app/run.js"])
     assert.strictEqual(Labels["org.opencontainers.image.title"], "vlog-worker")
   })
 

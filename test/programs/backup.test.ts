@@ -92,7 +92,7 @@ describe("the backup command", () => {
       assert.match(text, /^vlog_backup_last_success_timestamp_seconds \d+/m)
       assert.match(text, /\n$/)
       const list = yield* run(["list"], { path })
-      assert.match(list.stdout, new RegExp(`^${name} +6 of 6 +[\\d.]+ k?B +0 min +\\d+ s +verified$`, "m"))
+      assert.match(list.stdout, new RegExp(`^${name} +6 of 6 +[\\d.]+ k?B +0 min +\\d+ s +folder +verified$`, "m"))
       const drill = yield* run(["drill", "--json"], {
         path,
         env: { PGPASSWORD: "not needed: the source is not asked" }

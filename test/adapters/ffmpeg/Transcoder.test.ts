@@ -110,7 +110,7 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
     frames: 50,
     seconds: 2
   },
-  odd: { sizes: [[322, 182]], frames: 50, seconds: 2 },
+  odd: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   tenBit: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   pq: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   fullRange: { sizes: [[320, 180]], frames: 50, seconds: 2 },
