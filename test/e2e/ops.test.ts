@@ -37,9 +37,13 @@ describe("a worker whose API is away", () => {
         () => false
       )
     )
-    const ready = await get("/ready")
-    assert.strictEqual(ready.status, 503)
-    assert.deepStrictEqual(await ready.json(), { status: "not_ready", checks: { ffmpeg: true, api_connected: false } })
+    const ready = async () => {
+      const answer = await get("/ready")
+      assert.strictEqual(answer.status, 503)
+      return (await answer.json()) as { readonly status: string; readonly checks: Record<string, boolean> }
+    }
+    await until("it has tried its ffmpeg", async () => (await ready()).checks["ffmpeg"] === true)
+    assert.deepStrictEqual(await ready(), { status: "not_ready", checks: { ffmpeg: true, api_connected: false } })
     const info = (await (await get("/")).json()) as { readonly encoders: ReadonlyArray<string> }
     assert.include(info.encoders, "libx264")
     assert.include(await (await get("/metrics")).text(), "vlog_worker_api_connected 0")

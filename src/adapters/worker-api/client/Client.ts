@@ -1,6 +1,6 @@
 /** The Worker API's contract as calls, with the caller's credentials on each. */
 import { Effect, Layer, Redacted } from "effect"
-import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpClient, HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import { Api } from "../contract/Api.ts"
 import { AdminAuth, adminHeader, keyHeader, WorkerAuth } from "../contract/Auth.ts"
@@ -14,8 +14,29 @@ const withSecret =
   (header: string, secret: Redacted.Redacted | undefined) => (request: HttpClientRequest.HttpClientRequest) =>
     secret === undefined ? request : HttpClientRequest.setHeader(request, header, Redacted.value(secret))
 
+/**
+ * A proxy's error is a page, or breaks off. The generated client compares the failure to decode it with its own, which
+ * reads the body once more and dies of it (effect 4.1.0): such an answer must not get that far.
+ */
+const refuseForeignError = (response: HttpClientResponse.HttpClientResponse) =>
+  response.status < 400
+    ? Effect.succeed(response)
+    : response.json.pipe(
+        Effect.as(response),
+        Effect.mapError(
+          () =>
+            new HttpClientError.HttpClientError({
+              reason: new HttpClientError.StatusCodeError({ request: response.request, response })
+            })
+        )
+      )
+
 /** The client whose requests go below `address`. */
-const clientAt = (address: string) => HttpClient.mapRequest(HttpClientRequest.prependUrl(address))
+const clientAt = (address: string) => (client: HttpClient.HttpClient) =>
+  client.pipe(
+    HttpClient.mapRequest(HttpClientRequest.prependUrl(address)),
+    HttpClient.transformResponse(Effect.flatMap(refuseForeignError))
+  )
 
 export const makeClient = (address: string, credentials: Credentials) =>
   HttpApiClient.make(Api, { transformClient: clientAt(address) }).pipe(

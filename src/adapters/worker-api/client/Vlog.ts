@@ -170,7 +170,10 @@ export const makeVlog = (options: {
     )
     const form = new FormData()
     form.append("file", new Blob([Buffer.from(bytes)], { type: "application/gzip" }), "finalize.tar.gz")
-    yield* again(post(`${task.videoId}/finalize`, HttpBody.formData(form)))
+    // As bytes, for their length to be told: a form would go in chunks, which servers behind a proxy may refuse.
+    const encoded = new Response(form)
+    const body = new Uint8Array(yield* Effect.promise(() => encoded.arrayBuffer()))
+    yield* again(post(`${task.videoId}/finalize`, HttpBody.uint8Array(body, encoded.headers.get("content-type") ?? "")))
   })
 
   const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(
