@@ -19,6 +19,8 @@ import * as PostgresWorkerRegistry from "../adapters/postgres/WorkerRegistry.ts"
 import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
 import * as DiskMediaUpkeep from "../adapters/storage/MediaUpkeep.ts"
 import * as Pages from "../adapters/web/Routes.ts"
+import * as FarmGauges from "../adapters/worker-api/server/FarmGauges.ts"
+import { countSwept } from "../adapters/worker-api/server/Metrics.ts"
 import * as Server from "../adapters/worker-api/server/Server.ts"
 import { TrustedProxies } from "../adapters/worker-api/server/Caller.ts"
 import { RateLimits } from "../adapters/worker-api/server/RateLimits.ts"
@@ -26,6 +28,7 @@ import { ApiSettings, ArchiveBounds, MetricsToken } from "../adapters/worker-api
 import { tellAttempts } from "../domain/programs/TellAttempts.ts"
 import { launch } from "./launch.ts"
 import { apiSettings, version } from "./settings/api.ts"
+import { sampling } from "./telemetry.ts"
 
 /** The schema is brought up to date before anything reads it. */
 const database = (options: Pick<DbOptions, "url" | "max">) =>
@@ -54,6 +57,7 @@ const api = Layer.unwrap(
       Effect.gen(function* () {
         const jobs = yield* JobStore
         yield* jobs.sweep.pipe(
+          Effect.tap(countSwept),
           Effect.tap(({ extended, failed, requeued }) =>
             extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
           ),
@@ -70,7 +74,8 @@ const api = Layer.unwrap(
       disableLogger: true,
       disableListenLog: true
     }).pipe(Layer.provide(Server.server({ host: settings.host, port: settings.port })))
-    return Layer.mergeAll(http, sweeper).pipe(
+    return Layer.mergeAll(http, sweeper, sampling).pipe(
+      Layer.provide(FarmGauges.layer),
       Layer.provide([
         stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
         DiskMediaStore.layer({ root: settings.storage }),

@@ -1,6 +1,7 @@
 /** Whether and what a program tells to an OpenTelemetry collector. */
-import { Effect, Layer, References } from "effect"
+import { Effect, Layer, References, Schedule } from "effect"
 import pkg from "../../package.json" with { type: "json" }
+import { Sampler } from "../adapters/telemetry/Sampler.ts"
 import { telemetrySettings } from "./settings/telemetry.ts"
 
 /** Nobody would see the spans: none are made. */
@@ -25,3 +26,13 @@ export const telemetry = (program: string) =>
       return signals.traces ? exporting : Layer.merge(exporting, off)
     })
   )
+
+/** A collector is sent what the gauges say; nobody asks for them first, as a scrape does. */
+export const sampling = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { signals } = yield* telemetrySettings
+    if (!signals.metrics) return
+    const { sample } = yield* Sampler
+    yield* sample.pipe(Effect.withTracerEnabled(false), Effect.repeat(Schedule.spaced("15 seconds")), Effect.forkScoped)
+  })
+)

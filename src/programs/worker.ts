@@ -7,6 +7,7 @@ import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import * as Sandbox from "../adapters/ffmpeg/Sandbox.ts"
 import * as FfmpegTranscoder from "../adapters/ffmpeg/Transcoder.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
+import * as Gauges from "../adapters/ops/Gauges.ts"
 import * as Ops from "../adapters/ops/Server.ts"
 import { Subprocess } from "../adapters/process/Subprocess.ts"
 import * as DiskWorkspace from "../adapters/storage/Workspace.ts"
@@ -16,6 +17,7 @@ import { Encoders } from "../domain/workers/Encoders.ts"
 import { WorkerState } from "../domain/workers/WorkerState.ts"
 import { launch } from "./launch.ts"
 import { workerSettings } from "./settings/worker.ts"
+import { sampling } from "./telemetry.ts"
 
 /** Completes with the second signal: the first lets the task in hand go on for a while. */
 const secondSignal = Effect.gen(function* () {
@@ -53,16 +55,19 @@ launch(
     const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(
       Layer.provide([Subprocess.layer, Layer.succeed(Sandbox.Sandbox)(sandbox)])
     )
-    const machine = Layer.mergeAll(Layer.provideMerge(Encoders.layer, ffmpeg), WorkerState.layer)
+    const machine = Layer.mergeAll(
+      Layer.provideMerge(Encoders.layer, ffmpeg),
+      WorkerState.layer,
+      DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree })
+    )
     const ops =
       healthPort === null
         ? Layer.empty
         : Ops.layer({ version: pkg.version, address, port: healthPort, confinement: sandbox.report })
     const layers = Layer.mergeAll(
       SegmentInspector.layer,
-      DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree }),
       HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerNodeHttp)),
-      ops
+      Layer.merge(ops, sampling).pipe(Layer.provide(Gauges.layer(pkg.version)))
     ).pipe(Layer.provideMerge(machine))
     const allowance = yield* readAllowance()
     return yield* work({ ...settings, allowance, hurry }).pipe(Effect.scoped, Effect.provide(layers))

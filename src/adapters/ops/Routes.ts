@@ -6,8 +6,9 @@ import { describe } from "../../domain/media/Encoder.ts"
 import type { Capabilities } from "../../domain/workers/Capabilities.ts"
 import { Encoders } from "../../domain/workers/Encoders.ts"
 import { WorkerState } from "../../domain/workers/WorkerState.ts"
+import { eventLoop } from "../process/eventLoop.ts"
 import { findOnPath } from "../process/programs.ts"
-import { eventLoop, sample } from "./Gauges.ts"
+import { Sampler } from "../telemetry/Sampler.ts"
 
 export interface OpsOptions {
   readonly version: string
@@ -33,6 +34,7 @@ export const routes = (options: OpsOptions) =>
     Effect.fn(function* (router) {
       const state = yield* WorkerState
       const encoders = yield* Encoders
+      const { sample } = yield* Sampler
       const { worst } = yield* eventLoop
 
       /**
@@ -74,7 +76,7 @@ export const routes = (options: OpsOptions) =>
       })
 
       const metrics = Effect.gen(function* () {
-        yield* sample(worst).pipe(Effect.provideService(WorkerState, state), Effect.provideService(Encoders, encoders))
+        yield* sample
         return HttpServerResponse.text(yield* PrometheusMetrics.format(), {
           contentType: "text/plain; version=0.0.4; charset=utf-8"
         })

@@ -16,9 +16,28 @@ export const layer = Layer.effect(
           sql`
           with shown as (
             select ${sql.unsafe(videoStatus)} as state from video v
+          ), queue as materialized (
+            select case when priority > 0 then 'high' when priority < 0 then 'low' else 'normal' end as priority,
+                   coalesce(needs_codec, 'any') as requirement,
+                   suits_gpu,
+                   run_at
+              from task
+             where state = 'queued'
+          ), waiting as (
+            select * from queue where run_at <= clock_timestamp()
+          ), grouped as (
+            select priority, requirement, count(*)::int as tasks from waiting group by priority, requirement
           )
-          select (select count(*)::int from task where state = 'queued') as "queued",
+          select (select count(*)::int from queue) as "queued",
                  (select count(*)::int from task where state = 'leased') as "active",
+                 (select count(*)::int from task where state = 'leased' and lease_expires_at <= clock_timestamp()) as "expired",
+                 (select jsonb_build_object(
+                           'waiting',       (select coalesce(jsonb_agg(to_jsonb(grouped)), '[]') from grouped),
+                           'forGpu',        count(*) filter (where suits_gpu),
+                           'delayed',       (select count(*) from queue) - count(*),
+                           'oldestSeconds', coalesce(extract(epoch from clock_timestamp() - min(run_at)), 0))
+                    from waiting) as "queue",
+                 (select coalesce(sum(source_bytes), 0)::double precision from video) as "sourceBytes",
                  (select jsonb_build_object('pending',    count(*) filter (where state = 'pending'),
                                             'processing', count(*) filter (where state = 'processing'),
                                             'ready',      count(*) filter (where state = 'ready'),

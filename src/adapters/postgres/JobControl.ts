@@ -12,6 +12,7 @@ import { Db, retryRaces } from "./Db.ts"
 import { storeUnavailable } from "./Rows.ts"
 
 const Situation = Schema.Struct({ state: JobState, busy: Schema.Boolean })
+const Cancelled = Schema.Struct({ endedLeases: Schema.Int })
 
 const make = Effect.gen(function* () {
   const db = yield* Db
@@ -81,8 +82,9 @@ const make = Effect.gen(function* () {
   }, storeUnavailable)
 
   const cancel = Effect.fn("JobControl.cancel")(function* (job: JobId) {
-    const rows = yield* db
-      .query(
+    const [cancelled] = yield* db
+      .rows(
+        Cancelled,
         (sql) =>
           sql`
           with open as materialized (
@@ -105,12 +107,12 @@ const make = Effect.gen(function* () {
            where id = ${job}
              and state = 'active'
              and exists (select from open)
-          returning id`
+          returning (select count(lease_id)::int from open) as "endedLeases"`
       )
       .pipe(retryRaces)
-    if (rows.length > 0) return
+    if (cancelled !== undefined) return cancelled.endedLeases
     const refused = yield* refusal(job)
-    if (refused.reason !== "cancelled") return yield* refused
+    return refused.reason === "cancelled" ? 0 : yield* refused
   }, storeUnavailable)
 
   const prioritise = Effect.fn("JobControl.prioritise")(function* (job: JobId, priority: number) {

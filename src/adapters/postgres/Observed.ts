@@ -35,12 +35,17 @@ type Operation = (typeof operations)[number]
 
 const reasons: ReadonlyArray<DbError["reason"]> = ["Cancelled", "Conflict", "Retryable", "Unavailable", "Unexpected"]
 
-/** A series that appears with the first trouble comes too late for an alert. */
-export const touchDb = Effect.forEach(
-  reasons.map((reason) => Metric.withAttributes(errors, { reason })),
-  (counter) => Metric.update(counter, 0),
-  { discard: true }
-).pipe(Effect.andThen(Metric.update(dbRetries, 0)))
+const secondsBy = (operation: Operation) => Metric.withAttributes(seconds, { operation })
+const errorsBy = (reason: DbError["reason"]) => Metric.withAttributes(errors, { reason })
+
+const series: ReadonlyArray<Metric.Metric<never, unknown>> = [
+  ...operations.map(secondsBy),
+  ...reasons.map(errorsBy),
+  dbRetries
+]
+
+/** A series that appears with the first trouble comes too late for an alert: to look at one makes it exist. */
+export const touchDb = Effect.forEach(series, Metric.value, { discard: true })
 
 /** What a statement is for is the last verb of those that change something: `with` begins with what it needs. */
 const operationOf = (text: string): Operation =>
@@ -65,7 +70,7 @@ const attributesOf = ({ address, database, port }: Place) => ({
 const failed = (error: DbError) =>
   Effect.andThen(
     Effect.annotateCurrentSpan({ "db.response.status_code": error.code }),
-    Metric.update(Metric.withAttributes(errors, { reason: error.reason }), 1)
+    Metric.update(errorsBy(error.reason), 1)
   )
 
 /** One statement. Its text has no values in it. */
@@ -81,9 +86,7 @@ export const observed = <A>(
     const summary = `${verb.toUpperCase()} ${target ?? connection.place.database}`
     const started = performance.now()
     return effect.pipe(
-      Effect.onExit(() =>
-        Metric.update(Metric.withAttributes(seconds, { operation }), (performance.now() - started) / 1000)
-      ),
+      Effect.onExit(() => Metric.update(secondsBy(operation), (performance.now() - started) / 1000)),
       Effect.tapError(failed),
       Effect.withSpan(
         summary,

@@ -1,7 +1,7 @@
 /** File operations whose result survives a power cut, with errors that say which path and why. */
 import { Effect } from "effect"
 import { constants } from "node:fs"
-import { copyFile, link, mkdir, open, rename, rm, writeFile } from "node:fs/promises"
+import { copyFile, link, mkdir, open, rename, rm, statfs, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { MediaStoreError } from "../../domain/ports/MediaStore.ts"
 
@@ -18,6 +18,12 @@ const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({ try: work, catch: (cause) => diskError(path, cause) })
 
 export const makeFolder = (path: string) => attempt(path, () => mkdir(path, { recursive: true }))
+
+export const spaceAt = (path: string) =>
+  Effect.map(
+    attempt(path, () => statfs(path)),
+    ({ bavail, blocks, bsize }) => ({ free: bavail * bsize, size: blocks * bsize })
+  )
 
 /** Removes a file or a whole folder; one that is not there is as good as removed. */
 export const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))

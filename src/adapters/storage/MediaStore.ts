@@ -23,7 +23,7 @@ import type { TaskOutput } from "../../domain/ports/JobStore.ts"
 import type { Received } from "../../domain/ports/MediaStore.ts"
 import { BytesMismatch, MediaStore } from "../../domain/ports/MediaStore.ts"
 import type { SourceFile } from "../../domain/videos/Video.ts"
-import { diskError, linkOrCopy, makeFolder, moveInto, remove, syncFolder, writeWhole } from "./Disk.ts"
+import { diskError, linkOrCopy, makeFolder, moveInto, remove, spaceAt, syncFolder, writeWhole } from "./Disk.ts"
 
 /** The playlists and the manifest of a presentation, by path within its folder. `base` leads from them to the folder. */
 const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyArray<readonly [string, string]> => [
@@ -168,7 +168,8 @@ const make = (root: string) =>
       missing,
       publicationPath,
       discardAttempt,
-      probe
+      probe,
+      space: spaceAt(root)
     })
   })
 

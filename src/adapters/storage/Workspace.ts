@@ -31,10 +31,14 @@ const lookEvery = "2 seconds"
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
 
 const make = ({ keepFree, root }: WorkspaceOptions) => {
+  const space = Effect.map(
+    attempt(root, () => statfs(root)),
+    ({ bavail, blocks, bsize }) => ({ free: bavail * bsize, size: blocks * bsize })
+  )
+
   /** ffmpeg ends with exit code 0 and empty segments when the disk is full, so that it must never be. */
   const assertRoom = Effect.fnUntraced(function* (bytes: number) {
-    const { bavail, bsize } = yield* attempt(root, () => statfs(root))
-    const free = bavail * bsize
+    const { free } = yield* space
     if (free >= bytes + keepFree) return
     const wanted = bytes === 0 ? "" : `${megabytes(bytes)} for what is still to come of sources and `
     return yield* new WorkspaceError({
@@ -95,7 +99,7 @@ const make = ({ keepFree, root }: WorkspaceOptions) => {
 
   const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
 
-  return Workspace.of({ open, guard, digest, remove })
+  return Workspace.of({ open, guard, digest, remove, space })
 }
 
 export interface WorkspaceOptions {

@@ -34,8 +34,8 @@ export class JobControl extends Context.Service<
      */
     retry(job: JobId): Effect.Effect<void, JobRefused | StoreUnavailable>
 
-    /** Ends an active job and its workers' leases. One that is cancelled already is left alone. */
-    cancel(job: JobId): Effect.Effect<void, JobRefused | StoreUnavailable>
+    /** Ends an active job and its workers' leases, and says how many. One that is cancelled already is left alone. */
+    cancel(job: JobId): Effect.Effect<number, JobRefused | StoreUnavailable>
 
     /** Changes the priority of an active job and of its unfinished tasks. */
     prioritise(job: JobId, priority: number): Effect.Effect<void, JobRefused | StoreUnavailable>

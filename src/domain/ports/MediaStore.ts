@@ -6,6 +6,7 @@ import type { Delivery } from "../jobs/Delivery.ts"
 import type { Presentation } from "../media/Presentation.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { SourceFile } from "../videos/Video.ts"
+import type { DiskSpace } from "./DiskSpace.ts"
 import type { TaskOutput } from "./JobStore.ts"
 
 /** The disk refused. `full`: nothing is broken, there is just no room. */
@@ -77,5 +78,7 @@ export class MediaStore extends Context.Service<
 
     /** Writes and removes a small file: whether uploads would succeed now. */
     readonly probe: Effect.Effect<void, MediaStoreError>
+
+    readonly space: Effect.Effect<DiskSpace, MediaStoreError>
   }
 >()("vlog/domain/ports/MediaStore") {}

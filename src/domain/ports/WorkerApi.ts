@@ -4,6 +4,7 @@ import { Context, Schema } from "effect"
 import type { SourceFacts } from "../videos/Video.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
 import type { LeaseId } from "../ids.ts"
+import type { FailureReason } from "../jobs/FailureReason.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { Presentation } from "../media/Presentation.ts"
@@ -76,6 +77,7 @@ export class WorkerApi extends Context.Service<
       task: ClaimedTask,
       failure: {
         readonly error: string
+        readonly reason: FailureReason
         readonly retry: boolean
         /** The last lines of ffmpeg. */
         readonly stderr: string | null

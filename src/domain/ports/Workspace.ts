@@ -4,6 +4,7 @@ import { Context, Schema } from "effect"
 import type { LeaseId } from "../ids.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { RenditionName } from "../media/Rendition.ts"
+import type { DiskSpace } from "./DiskSpace.ts"
 
 export class WorkspaceError extends Schema.TaggedError<WorkspaceError>()("WorkspaceError", {
   /** `full`: there is too little room, here and now. Nothing where it is anything else. */
@@ -38,5 +39,6 @@ export class Workspace extends Context.Service<
     }): Effect.Effect<FileDigest, WorkspaceError>
     /** Of a file, or of a folder with all that is in it. */
     remove(path: string): Effect.Effect<void, WorkspaceError>
+    readonly space: Effect.Effect<DiskSpace, WorkspaceError>
   }
 >()("vlog/domain/ports/Workspace") {}

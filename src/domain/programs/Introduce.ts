@@ -1,7 +1,8 @@
 /** How a worker makes itself known, and goes on being known: it is there, this is what it can do, and it still can. */
-import { Deferred, type Duration, Effect, Schedule, SubscriptionRef } from "effect"
+import { Clock, Deferred, type Duration, Effect, Metric, Schedule, SubscriptionRef } from "effect"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { Encoders } from "../workers/Encoders.ts"
+import { heartbeatAnswered, heartbeatsFailed } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 
 const beat = Effect.gen(function* () {
@@ -9,7 +10,11 @@ const beat = Effect.gen(function* () {
   const { capabilities } = yield* Encoders
   const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
   const report = { status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities } as const
-  const answer = yield* Effect.withTracerEnabled(api.heartbeat(report), false)
+  const answer = yield* api.heartbeat(report).pipe(
+    Effect.withTracerEnabled(false),
+    Effect.tapError(() => Metric.update(heartbeatsFailed, 1))
+  )
+  yield* Metric.update(heartbeatAnswered, (yield* Clock.currentTimeMillis) / 1000)
   yield* WorkerState.update(() => ({ connected: true, cancelled: answer.cancelled }))
   return answer
 })

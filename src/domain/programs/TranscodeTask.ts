@@ -27,7 +27,7 @@ import { recordSpan } from "../telemetry/PastSpan.ts"
 import { makeUploads } from "../telemetry/Uploads.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { Encoders } from "../workers/Encoders.ts"
-import { encodeSpeedBy, framesEncodedBy } from "../workers/Metrics.ts"
+import { bytesDownloaded, encodeSpeedBy, framesEncodedBy, inStep } from "../workers/Metrics.ts"
 
 /** What the attempt has to tell, read by the lease's renewal. */
 export interface AttemptReport {
@@ -59,12 +59,11 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
 
   const folder = yield* workspace.open(task.leaseId, task.source.extension, task.source.bytes)
   yield* at("download", 0)
-  yield* Effect.withSpan(api.download(task, folder.source), "download", {
-    attributes: { "vlog.source.bytes": task.source.bytes }
-  })
+  yield* inStep("download", { "vlog.source.bytes": task.source.bytes })(api.download(task, folder.source))
+  yield* Metric.update(bytesDownloaded, task.source.bytes)
 
   yield* at("probe", 5)
-  const source = yield* Effect.withSpan(probe.probe(folder.source), "probe")
+  const source = yield* inStep("probe")(probe.probe(folder.source))
   const rejected = objection(source)
   if (rejected !== null) return yield* rejected
 
@@ -81,7 +80,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
     return { ...digest, facts } satisfies RegisteredFile
   })
 
-  const encode = Effect.fn("encode")(function* (encoder: Encoder, turn: number) {
+  const encode = Effect.fnUntraced(function* (encoder: Encoder, turn: number) {
     const plan = yield* Effect.withSpan(
       planned(source, { encoder, threads: options.threads, packaging: task.packaging }),
       "plan"
@@ -120,7 +119,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
     )
     yield* recordRenditions(plan, files, startedAt)
     return { plan, facts, files: [...files, yield* send(poster)] }
-  })
+  }, inStep("encode"))
 
   const encoders = yield* Encoders
   const wanted = task.codec ?? { name: options.codec, required: false }
@@ -130,14 +129,14 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
 
   yield* at("finalize", 98)
   const presentation = yield* Effect.suspend(() => Effect.fromResult(judge(plan, files))).pipe(
-    Effect.withSpan("verify", { attributes: { "vlog.files": files.length } }),
+    inStep("verify", { "vlog.files": files.length }),
     // Whatever a driver says, one whose output is wrong is not asked again.
     Effect.tapError((error) =>
       plan.encoder.backend === "software" ? Effect.void : encoders.refuse(plan.encoder, error.message)
     )
   )
   const notes = yield* Ref.get(options.notes)
-  yield* Effect.withSpan(api.complete(task, { facts, files, presentation, notes }), "publish")
+  yield* inStep("publish")(api.complete(task, { facts, files, presentation, notes }))
   yield* Ref.update(report, finished(plan))
   yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)

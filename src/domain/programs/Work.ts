@@ -1,23 +1,18 @@
 /** The life of a worker: introduce itself, then claim one task after the other until told to stop. */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, FiberSet, Metric, Option, Ref, Semaphore } from "effect"
-import type { OutputIncomplete } from "../jobs/Completion.ts"
 import * as Progress from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
 import { describe, type Encoder } from "../media/Encoder.ts"
 import type { EncoderPolicy } from "../media/EncoderSelection.ts"
-import type { SourceRejected } from "../media/Source.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
-import type { ProbeUnavailable } from "../ports/MediaProbe.ts"
-import type { TranscodeFailed } from "../ports/Transcoder.ts"
-import type { ApiError } from "../ports/WorkerApi.ts"
 import { ApiUnavailable, WorkerApi } from "../ports/WorkerApi.ts"
-import type { WorkspaceError } from "../ports/Workspace.ts"
 import { type Allowance, tasksAtOnce, threadsOfTask } from "../workers/Allowance.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
 import { Encoders } from "../workers/Encoders.ts"
-import { type Outcome, taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
+import { taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
 import { spanOf } from "../telemetry/TraceContext.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
+import { type AttemptError, endingOf, reasonOf, worthRetrying } from "./AttemptEnding.ts"
 import { introduce, rechecks } from "./Introduce.ts"
 import { keepLease, untilCancelled } from "./KeepLease.ts"
 import { type AttemptReport, transcodeTask } from "./TranscodeTask.ts"
@@ -39,24 +34,10 @@ export interface WorkSettings {
   readonly hurry: Effect.Effect<void>
 }
 
-type AttemptError = SourceRejected | ProbeUnavailable | TranscodeFailed | OutputIncomplete | WorkspaceError | ApiError
-
-/** A source that cannot be decoded fails for good; everything else may go better the next time or elsewhere. */
-const worthRetrying = (error: AttemptError): boolean =>
-  !(error._tag === "SourceRejected" || (error._tag === "TranscodeFailed" && error.reason === "source"))
-
-const outcomeOf = (exit: Exit.Exit<void, AttemptError>): Outcome => {
-  if (Exit.isSuccess(exit)) return "done"
-  if (Cause.hasInterruptsOnly(exit.cause)) return "released"
-  const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
-  if (error?._tag === "LeaseLost") return "lost"
-  return error?._tag === "ApiUnavailable" ? "released" : "failed"
-}
-
 const measured = Effect.fnUntraced(function* (began: bigint, exit: Exit.Exit<void, AttemptError>) {
   const seconds = Number((yield* Clock.monotonicTimeNanos) - began) / 1e9
   yield* Metric.update(taskSeconds, seconds)
-  yield* Metric.update(taskEnded(outcomeOf(exit)), 1)
+  yield* Metric.update(taskEnded(endingOf(exit)), 1)
 })
 
 /** Tells the API how an attempt ended. Not being able to tell is no new failure: the lease runs out by itself. */
@@ -86,7 +67,8 @@ const report = Effect.fnUntraced(
       onSome: (failure) => (failure._tag === "TranscodeFailed" ? failure.details : "")
     })
     yield* Effect.logError("task failed", { problem, retry, details })
-    yield* api.fail(task, { error: problem, retry, stderr: details === "" ? null : details, notes })
+    const stderr = details === "" ? null : details
+    yield* api.fail(task, { error: problem, reason: reasonOf(error), retry, stderr, notes })
   },
   Effect.catch((error) =>
     Effect.logWarning("the Worker API was not told how the attempt ended", { problem: error.message })

@@ -7,7 +7,7 @@ import type { EncoderPolicy } from "../media/EncoderSelection.ts"
 import { encoderChain } from "../media/EncoderSelection.ts"
 import { type TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import type { Capabilities } from "./Capabilities.ts"
-import { encoderFailures } from "./Metrics.ts"
+import { encoderFailuresOf, touchEncoders } from "./Metrics.ts"
 
 interface State {
   /** What the trials at the start found; null until they have ended. */
@@ -26,7 +26,7 @@ const deviceOf = (encoder: Encoder) => encoder.device ?? encoder.backend
 
 const manyTurns = 1e9
 
-const failed = (encoder: Encoder) => Metric.update(Metric.withAttributes(encoderFailures, { encoder: encoder.name }), 1)
+const failed = (encoder: Encoder) => Metric.update(encoderFailuresOf(encoder), 1)
 
 const lost = (encoder: Encoder, problem: string) =>
   Effect.logWarning("encoder works no more", { encoder: describe(encoder), problem })
@@ -59,6 +59,7 @@ export class Encoders extends Context.Service<
       const discover = Effect.gen(function* () {
         const found = yield* transcoder.detect
         yield* Ref.update(state, (now) => ({ ...now, found }))
+        yield* touchEncoders([...found.encoders, ...found.refused.map(({ encoder }) => encoder)])
         return found
       })
 

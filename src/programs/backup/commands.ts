@@ -15,7 +15,7 @@ import { pruneBackups, pruneShelf } from "../../domain/programs/PruneBackups.ts"
 import { restoreBackup } from "../../domain/programs/RestoreBackup.ts"
 import { noteFailure, runBackup } from "../../domain/programs/RunBackup.ts"
 import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
-import { writeTextfile } from "../metrics/textfile.ts"
+import { leaveMetrics } from "../metrics/textfile.ts"
 import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { print } from "../output/Json.ts"
@@ -41,11 +41,11 @@ const from = Flag.Literals("from", ["folder", "copy"]).pipe(
 )
 
 /** Also after a failure: that is what the metrics are for. */
-const leaveMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+const withMetrics = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const { metricsFile } = yield* storeSettings
     const backups = yield* BackupStore
-    const write = Effect.flatMap(backups.status, (status) => writeTextfile(metricsFile, updateBackup(status)))
+    const write = Effect.flatMap(backups.status, (status) => leaveMetrics(metricsFile, updateBackup(status)))
     return yield* Effect.onExit(effect, () => Effect.ignore(write))
   })
 
@@ -58,7 +58,7 @@ const create = Effect.fnUntraced(
     yield* print({ name, level, bytes, seconds, removed: made.removed, copies }, () => createdText(made))
     if (Result.isFailure(made.copies)) return yield* made.copies.failure
   },
-  leaveMetrics,
+  withMetrics,
   Effect.provide(everything()),
   withExitCodes
 )
@@ -125,7 +125,7 @@ const verifyCommand = Command.make(
     },
     Effect.scoped,
     Effect.tapError(noteFailure("verify")),
-    leaveMetrics,
+    withMetrics,
     Effect.provide(everything()),
     withExitCodes
   )
@@ -233,7 +233,7 @@ const drillCommand = Command.make(
       yield* print(report, () => drillText(report))
     },
     Effect.tapError(noteFailure("drill")),
-    leaveMetrics,
+    withMetrics,
     Effect.provide(everything({ scratch: "embedded" })),
     withExitCodes
   )

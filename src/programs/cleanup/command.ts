@@ -9,9 +9,10 @@ import * as PostgresJobUpkeep from "../../adapters/postgres/JobUpkeep.ts"
 import * as DiskMediaUpkeep from "../../adapters/storage/MediaUpkeep.ts"
 import { cleanup, type CleanupReport } from "../../domain/programs/Cleanup.ts"
 import { tellAttempts } from "../../domain/programs/TellAttempts.ts"
+import { timed } from "../../domain/programs/timed.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { updateCleanup } from "./metrics.ts"
-import { writeTextfile } from "../metrics/textfile.ts"
+import { leaveMetrics } from "../metrics/textfile.ts"
 import { print } from "../output/Json.ts"
 import { cleanupSettings } from "../settings/cleanup.ts"
 
@@ -54,11 +55,11 @@ export const cleanupCommand = Command.make(
       Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer, PostgresAttemptJournal.layer)),
       Layer.provide(Db.layer({ url: settings.databaseUrl, applicationName: "vlog-cleanup", max: 2 }))
     )
-    const report = yield* cleanup({ ...settings, dryRun }).pipe(
+    const [report, seconds] = yield* timed(cleanup({ ...settings, dryRun })).pipe(
       Effect.tap(dryRun ? Effect.void : tellAttempts),
       Effect.provide(Layer.mergeAll(stores, DiskMediaUpkeep.layer({ root: settings.storage })))
     )
-    yield* writeTextfile(settings.metricsFile, updateCleanup(report))
+    yield* leaveMetrics(settings.metricsFile, updateCleanup(report, seconds))
     yield* print(report, () => textOf(report))
     if (report.breaches.length > 0) {
       return yield* new AuditFailed({

@@ -7,7 +7,7 @@ import { PrometheusMetrics } from "effect/observability"
 const textOf = Effect.fnUntraced(
   function* (update: Effect.Effect<void>) {
     yield* update
-    return `${yield* PrometheusMetrics.format()}\n`
+    return yield* PrometheusMetrics.format()
   },
   Effect.provideServiceEffect(
     Metric.MetricRegistry,
@@ -15,9 +15,13 @@ const textOf = Effect.fnUntraced(
   )
 )
 
-/** The collector may look at any moment: the old text or the new. Trouble with it does not fail the command. */
-export const writeTextfile = Effect.fnUntraced(
+/**
+ * Sets the metrics of this process as well, for a collector that is sent them when it ends. Whoever collects files may
+ * look at any moment: the old text or the new. Trouble with it does not fail the command.
+ */
+export const leaveMetrics = Effect.fnUntraced(
   function* (file: string, update: Effect.Effect<void>) {
+    yield* update
     if (file === "") return
     const text = yield* textOf(update)
     yield* Effect.tryPromise(async () => {

@@ -4,8 +4,10 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Gauges from "../../../src/adapters/ops/Gauges.ts"
 import * as Ops from "../../../src/adapters/ops/Server.ts"
 import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
+import { Workspace } from "../../../src/domain/ports/Workspace.ts"
 import type { Encoder } from "../../../src/domain/media/Encoder.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { touchMetrics } from "../../../src/domain/workers/Metrics.ts"
@@ -26,7 +28,8 @@ const machine = Encoders.layer.pipe(
       })
     })
   ),
-  Layer.merge(WorkerState.layer)
+  Layer.merge(WorkerState.layer),
+  Layer.merge(Layer.mock(Workspace)({ space: Effect.succeed({ free: 3e9, size: 8e9 }) }))
 )
 
 /** A port that was free a moment ago. */
@@ -61,7 +64,10 @@ const serving = <A, E>(
     const port = yield* freePort
     const path = yield* folderWith(options.programs ?? ["ffmpeg"])
     const address = options.address ?? "http://api:9002"
-    const server = Ops.layer({ version: "1.2.3", address, port, path, confinement }).pipe(Layer.provideMerge(machine))
+    const server = Ops.layer({ version: "1.2.3", address, port, path, confinement }).pipe(
+      Layer.provide(Gauges.layer("1.2.3")),
+      Layer.provideMerge(machine)
+    )
     const get = (path: string) => Effect.promise(() => fetch(`http://127.0.0.1:${port}${path}`))
     return yield* Effect.provide(use(get), server)
   }).pipe(Effect.scoped)
@@ -197,13 +203,19 @@ describe("a worker's own server", () => {
         const text = yield* Effect.promise(() => response.text())
         for (const line of [
           "# TYPE vlog_worker_tasks_total counter",
-          'vlog_worker_tasks_total{outcome="failed"} 0',
           "# TYPE vlog_worker_tasks_active gauge",
           "vlog_worker_tasks_active 2",
           "vlog_worker_tasks_max 3",
           "vlog_worker_api_connected 0",
           'vlog_worker_encoders{backend="software"} 1',
-          'vlog_worker_encoders{backend="nvenc"} 0'
+          'vlog_worker_encoders{backend="nvenc"} 0',
+          'vlog_worker_encoder_failures_total{encoder="h264_nvenc"} 0',
+          'vlog_worker_tasks_total{outcome="failed",reason="device"} 0',
+          'vlog_worker_step_seconds_count{step="encode"} 0',
+          'vlog_worker_phase{phase="starting"} 1',
+          "vlog_worker_disk_free_bytes 3000000000",
+          "# TYPE process_cpu_seconds_total counter",
+          'vlog_info{program="worker",version="1.2.3"} 1'
         ]) {
           assert.include(text.split("\n"), line)
         }
@@ -215,7 +227,8 @@ describe("a worker's own server", () => {
     Effect.gen(function* () {
       const port = yield* freePort
       const options = { version: "1.2.3", address: "http://api:9002", port, confinement }
-      const server = () => Layer.build(Layer.provide(Layer.fresh(Ops.layer(options)), machine))
+      const server = () =>
+        Layer.build(Layer.fresh(Ops.layer(options)).pipe(Layer.provide(Gauges.layer("1.2.3")), Layer.provide(machine)))
       yield* server()
       const error = yield* Effect.flip(server())
       assert.strictEqual(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Option, Stream, SubscriptionRef } from "effect"
+import type { FailureReason } from "../../../src/domain/jobs/FailureReason.ts"
 import { TestClock } from "effect/testing"
 import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
 import { SourceRejected } from "../../../src/domain/media/Source.ts"
@@ -118,24 +119,24 @@ describe("an attempt that fails", () => {
   const cases: ReadonlyArray<{
     readonly name: string
     readonly options: Options
-    readonly told: { error: string; retry: boolean; stderr?: string }
+    readonly told: { error: string; reason: FailureReason; retry: boolean; stderr?: string }
   }> = [
     {
       name: "on a source that the probe rejects fails for good",
       options: { probe: () => new SourceRejected({ problem: "Not a video", remedy: "Upload another" }) },
-      told: { error: "Not a video. Upload another", retry: false }
+      told: { error: "Not a video. Upload another", reason: "source", retry: false }
     },
     {
       name: "on a source without pictures fails for good",
       options: { probe: () => Effect.succeed(source({ frames: 0 })) },
-      told: { error: "The file has no pictures in it. Upload a video that plays", retry: false }
+      told: { error: "The file has no pictures in it. Upload a video that plays", reason: "source", retry: false }
     },
     {
       name: "on a source that cannot be decoded fails for good",
       options: {
         transcode: () => Stream.fail(new TranscodeFailed({ reason: "source", problem: "Broken", details: "" }))
       },
-      told: { error: "Broken", retry: false }
+      told: { error: "Broken", reason: "source", retry: false }
     },
     {
       name: "on a crash is worth another try, and says what ffmpeg wrote",
@@ -143,37 +144,37 @@ describe("an attempt that fails", () => {
         transcode: () =>
           Stream.fail(new TranscodeFailed({ reason: "crashed", problem: "Killed", details: "line 1\nline 2" }))
       },
-      told: { error: "Killed", retry: true, stderr: "line 1\nline 2" }
+      told: { error: "Killed", reason: "crashed", retry: true, stderr: "line 1\nline 2" }
     },
     ...(["device", "resources", "stalled"] as const).map((reason) => ({
       name: `on a lack of ${reason} is worth another try`,
       options: { transcode: () => Stream.fail(new TranscodeFailed({ reason, problem: "No", details: "" })) },
-      told: { error: "No", retry: true }
+      told: { error: "No", reason, retry: true }
     })),
     {
       name: "on a machine without encoders is worth another try, elsewhere",
       options: { encoders: [] },
-      told: { error: "No encoder works on this machine", retry: true }
+      told: { error: "No encoder works on this machine", reason: "device", retry: true }
     },
     {
       name: "on a probe that cannot be run is worth another try",
       options: { probe: () => new ProbeUnavailable({ problem: "ffprobe is not there" }) },
-      told: { error: "ffprobe is not there", retry: true }
+      told: { error: "ffprobe is not there", reason: "probe", retry: true }
     },
     {
       name: "on a full disk is worth another try",
       options: { digest: () => new WorkspaceError({ problem: "No space left" }) },
-      told: { error: "No space left", retry: true }
+      told: { error: "No space left", reason: "resources", retry: true }
     },
     {
       name: "on an upload that the API refuses is worth another try",
       options: { api: { upload: () => new ApiRefused({ status: 413, problem: "Too large" }) } },
-      told: { error: "Too large", retry: true }
+      told: { error: "Too large", reason: "refused", retry: true }
     },
     {
       name: "on a completion that the API refuses is worth another try",
       options: { api: { complete: () => new ApiRefused({ status: 422, problem: "Not complete" }) } },
-      told: { error: "Not complete", retry: true }
+      told: { error: "Not complete", reason: "refused", retry: true }
     }
   ]
 

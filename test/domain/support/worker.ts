@@ -196,7 +196,8 @@ export const makeWorker = (
           options.digest ??
           (({ name, rendition }) => Effect.sync(() => ({ rendition, name, bytes: 1000, sha256: sha256(++digests) }))),
         guard: Effect.never,
-        remove: () => Effect.void
+        remove: () => Effect.void,
+        space: Effect.succeed({ free: 1e9, size: 2e9 })
       })
     ),
     Layer.succeed(MediaProbe, MediaProbe.of({ probe: options.probe ?? (() => Effect.succeed(source())) })),

@@ -123,10 +123,11 @@ const make = (options: ClientOptions) =>
       })
     )
 
-    const failed = ({ error, notes, retry, stderr }: Parameters<WorkerApi["Service"]["fail"]>[1]) =>
+    const failed = ({ error, notes, reason, retry, stderr }: Parameters<WorkerApi["Service"]["fail"]>[1]) =>
       accounts
         ? {
             error_message: shortened(error),
+            reason,
             retry,
             stderr_tail: stderr?.slice(-longestTail) ?? null,
             notes: notes.map((note) => note.slice(0, longestNote))

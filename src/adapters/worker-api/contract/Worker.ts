@@ -203,6 +203,8 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       payload: Schema.Struct({
         error_message: Text(500),
         retry: withDefault(Truth, true),
+        /** Ours: a word to count by, of those in `FailureReason`; others are taken for "unknown". */
+        reason: optionalNull(Text(40)),
         /** Ours: the end of what ffmpeg wrote. */
         stderr_tail: optionalNull(Text(65_536)),
         notes

@@ -8,6 +8,7 @@ import { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { Api } from "../contract/Api.ts"
 import { NotFound } from "../contract/Errors.ts"
 import { jobAnswer, jobDetail } from "./Answers.ts"
+import { countAttempts } from "./Metrics.ts"
 import { pageOf } from "./Paging.ts"
 import { jobRefused, unavailable } from "./Refusals.ts"
 
@@ -64,7 +65,7 @@ export const jobRoutes = HttpApiBuilder.group(
         "cancel",
         Effect.fnUntraced(
           function* ({ params }) {
-            yield* control.cancel(params.job_id)
+            yield* countAttempts("cancelled", yield* control.cancel(params.job_id))
             yield* Effect.logInfo("job cancelled", { job: params.job_id })
             return jobAnswer(yield* find(params.job_id))
           },

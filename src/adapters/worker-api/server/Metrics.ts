@@ -1,6 +1,7 @@
-/** What Prometheus is told of this process and, asked of the database at each scrape, of the farm. */
-import { Effect, Metric } from "effect"
-import type { Figures } from "../../../domain/ports/FarmFigures.ts"
+/** What this process counts. Names and units are those of Prometheus; docs/MONITORING.md explains each. */
+import { Effect, Metric, Schema } from "effect"
+import { FailureReason } from "../../../domain/jobs/FailureReason.ts"
+import type { Job } from "../../../domain/jobs/Job.ts"
 
 export const httpInProgress = Metric.gauge("vlog_http_requests_in_progress", {
   description: "Requests that are being answered",
@@ -35,23 +36,83 @@ export const observeRequest = (request: {
 }
 
 const jobs = Metric.counter("vlog_transcoding_jobs_total", {
-  description: "Attempts that were started, and how they ended",
+  description: "Attempts that were started, and what workers said of their end",
   incremental: true
 })
 
-export const countJob = (status: "started" | "completed" | "failed" | "retried") =>
-  Metric.update(Metric.withAttributes(jobs, { status }), 1)
+const jobStatuses = ["started", "completed", "failed", "retried"] as const
+
+const jobsBy = (status: (typeof jobStatuses)[number]) => Metric.withAttributes(jobs, { status })
+
+export const countJob = (status: (typeof jobStatuses)[number]) => Metric.update(jobsBy(status), 1)
+
+const attempts = Metric.counter("vlog_attempts_total", {
+  description: "Attempts that ended, by how and why",
+  incremental: true
+})
+
+interface Ending {
+  readonly outcome: "done" | "failed" | "released" | "expired" | "cancelled"
+  readonly reason: "none" | FailureReason
+}
+
+const attemptsBy = (ending: Ending) => Metric.withAttributes(attempts, { ...ending })
+
+export const countAttempts = (outcome: Exclude<Ending["outcome"], "failed">, count = 1) =>
+  Metric.update(attemptsBy({ outcome, reason: "none" }), count)
+
+const isReason = Schema.is(FailureReason)
+
+/** What a worker says is its own choice of words: only those that are known become a label. */
+export const countFailedAttempt = (reason: string | null | undefined) =>
+  Metric.update(attemptsBy({ outcome: "failed", reason: isReason(reason) ? reason : "unknown" }), 1)
+
+const leasesReclaimed = Metric.counter("vlog_leases_reclaimed_total", {
+  description: "Leases that ran out and were taken back, by what became of the task",
+  incremental: true
+})
+
+const nexts = ["queued", "failed"] as const
+
+const reclaimedBy = (next: (typeof nexts)[number]) => Metric.withAttributes(leasesReclaimed, { next })
+
+export const countSwept = (swept: { readonly requeued: number; readonly failed: number }) =>
+  Effect.all(
+    [
+      Metric.update(reclaimedBy("queued"), swept.requeued),
+      Metric.update(reclaimedBy("failed"), swept.failed),
+      countAttempts("expired", swept.requeued + swept.failed)
+    ],
+    { discard: true }
+  )
+
+const jobSeconds = Metric.histogram("vlog_transcoding_job_duration_seconds", {
+  description: "Seconds from the moment that a job was queued to its publication",
+  boundaries: [30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400]
+})
+
+const publications = Metric.counter("vlog_publications_total", {
+  description: "Outputs that were published",
+  incremental: true
+})
 
 const completedBy = Metric.counter("vlog_worker_jobs_completed_total", {
-  description: "Jobs that each worker completed",
+  description: "Attempts that each worker completed",
   incremental: true
 })
 
-export const countCompletedBy = (name: string) =>
-  Metric.update(Metric.withAttributes(completedBy, { worker_name: labelOf(name) }), 1)
+/** Of a task that was completed, with its job as it is then. */
+export const countCompleted = Effect.fnUntraced(function* (job: Job | null, worker: string | null) {
+  yield* countJob("completed")
+  yield* countAttempts("done")
+  if (worker !== null) yield* Metric.update(Metric.withAttributes(completedBy, { worker_name: labelOf(worker) }), 1)
+  if (job === null || job.endedAt === null || job.published === null) return
+  yield* Metric.update(publications, 1)
+  yield* Metric.update(jobSeconds, (job.endedAt.getTime() - job.createdAt.getTime()) / 1000)
+})
 
 /** Names of workers are chosen by people. */
-const labelOf = (name: string) => name.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 50)
+export const labelOf = (name: string) => name.replace(/[^A-Za-z0-9_-]/g, "_").slice(0, 50)
 
 const heartbeats = Metric.counter("vlog_worker_heartbeat_total", {
   description: "Heartbeats of each worker",
@@ -61,46 +122,54 @@ const heartbeats = Metric.counter("vlog_worker_heartbeat_total", {
 export const countHeartbeat = (worker: string) =>
   Metric.update(Metric.withAttributes(heartbeats, { worker_id: worker, result: "success" }), 1)
 
-export const bytesWritten = Metric.counter("vlog_storage_bytes_written_total", {
-  description: "Bytes of uploads that were stored",
+const bytesWritten = Metric.counter("vlog_storage_bytes_written_total", {
+  description: "Bytes of segments that were stored",
   incremental: true
 })
 
-/** An alert on a rate needs the counter before the first event. */
-export const touchCounters = Effect.forEach(["started", "completed", "failed", "retried"] as const, (status) =>
-  Metric.update(Metric.withAttributes(jobs, { status }), 0)
-).pipe(Effect.andThen(Metric.update(bytesWritten, 0)))
+const segmentSeconds = Metric.histogram("vlog_segment_upload_seconds", {
+  description: "Seconds from the request that brings a segment until it is on the disk and registered",
+  boundaries: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+})
 
-const gauge = (name: string, description: string, value: number, attributes: Readonly<Record<string, string>> = {}) =>
-  Metric.update(Metric.gauge(name, { description, attributes: { ...attributes } }), value)
+export const observeSegment = (segment: {
+  readonly written: boolean
+  readonly bytes: number
+  readonly seconds: number
+}) =>
+  segment.written
+    ? Effect.andThen(Metric.update(bytesWritten, segment.bytes), Metric.update(segmentSeconds, segment.seconds))
+    : Effect.void
 
-const workerStates = ["active", "idle", "busy", "offline", "disabled"] as const
+const uploads = Metric.counter("vlog_video_uploads_total", {
+  description: "Uploads of videos, by whether the video was taken",
+  incremental: true
+})
 
-export const showFigures = (figures: Figures) =>
-  Effect.all(
-    [
-      gauge("vlog_transcoding_queue_size", "Tasks that wait for a worker", figures.queued),
-      gauge("vlog_transcoding_jobs_active", "Tasks that workers hold", figures.active),
-      ...Object.entries(figures.videos).map(([status, count]) =>
-        gauge("vlog_videos_total", "Videos, by what can be done with them", count, { status })
-      ),
-      ...workerStates.map((status) =>
-        gauge(
-          "vlog_workers_total",
-          "Workers, by what they said last",
-          figures.workers.filter((worker) => worker.status === status).length,
-          { status }
-        )
-      ),
-      ...figures.workers.flatMap(({ heartbeatAgeSeconds, name, status }) =>
-        heartbeatAgeSeconds === null || status === "disabled"
-          ? []
-          : [
-              gauge("vlog_worker_heartbeat_age_seconds", "Seconds since a worker was heard of", heartbeatAgeSeconds, {
-                worker_name: labelOf(name)
-              })
-            ]
-      )
-    ],
-    { discard: true }
-  )
+const uploadResults = ["success", "failed"] as const
+
+export const uploadsBy = (result: (typeof uploadResults)[number]) => Metric.withAttributes(uploads, { result })
+
+const sourceBytes = Metric.counter("vlog_video_upload_bytes_total", {
+  description: "Bytes of the videos that were taken",
+  incremental: true
+})
+
+export const countUpload = (bytes: number) =>
+  Effect.andThen(Metric.update(uploadsBy("success"), 1), Metric.update(sourceBytes, bytes))
+
+const counters: ReadonlyArray<Metric.Metric<never, unknown>> = [
+  ...jobStatuses.map(jobsBy),
+  ...(["done", "released", "expired", "cancelled"] as const).map((outcome) => attemptsBy({ outcome, reason: "none" })),
+  ...FailureReason.literals.map((reason) => attemptsBy({ outcome: "failed", reason })),
+  ...nexts.map(reclaimedBy),
+  jobSeconds,
+  publications,
+  bytesWritten,
+  segmentSeconds,
+  ...uploadResults.map(uploadsBy),
+  sourceBytes
+]
+
+/** An alert on a rate needs the series before the first event: to look at one makes it exist. */
+export const touchCounters = Effect.forEach(counters, Metric.value, { discard: true })

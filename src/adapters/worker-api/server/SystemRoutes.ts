@@ -5,14 +5,14 @@ import { PrometheusMetrics } from "effect/observability"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { HttpApiBuilder } from "effect/http-api"
 import { AccessKeys } from "../../../domain/ports/AccessKeys.ts"
-import { FarmFigures } from "../../../domain/ports/FarmFigures.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
+import { Sampler } from "../../telemetry/Sampler.ts"
 import type { Health } from "../contract/Api.ts"
 import { Api } from "../contract/Api.ts"
 import { addressOf, TrustedProxies } from "./Caller.ts"
 import { tooMany } from "./Guards.ts"
-import { showFigures, touchCounters } from "./Metrics.ts"
+import { touchCounters } from "./Metrics.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { ApiSettings, MetricsToken } from "./Settings.ts"
 
@@ -32,7 +32,7 @@ export const systemRoutes = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const jobs = yield* JobStore
     const media = yield* MediaStore
-    const figures = yield* FarmFigures
+    const { sample } = yield* Sampler
     const keys = yield* AccessKeys
     const limits = yield* RateLimits
     const trusted = yield* TrustedProxies
@@ -51,12 +51,7 @@ export const systemRoutes = HttpApiBuilder.group(
       const request = yield* HttpServerRequest.HttpServerRequest
       yield* limits.take("metrics", addressOf(request, trusted))
       if (!(yield* mayScrape(request))) return refused
-      // Counters of this process are worth having while the database is away.
-      yield* figures.read.pipe(
-        Effect.timeout(patience),
-        Effect.flatMap(showFigures),
-        Effect.catch((error) => Effect.logWarning("no figures of the farm", { problem: error.message }))
-      )
+      yield* sample
       return HttpServerResponse.text(yield* PrometheusMetrics.format(), { contentType: prometheus })
     }).pipe(Effect.catchTag("RateExceeded", (error) => Effect.succeed(tooMany(error))))
 

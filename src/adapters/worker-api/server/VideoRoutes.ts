@@ -1,5 +1,5 @@
 /** What operators ask of videos. */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Metric, Option, Schema } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { JobControl } from "../../../domain/ports/JobControl.ts"
@@ -16,6 +16,7 @@ import { BadRequest, NotFound, TooLarge } from "../contract/Errors.ts"
 import { VideoWithJob } from "../contract/Videos.ts"
 import { wishesOf } from "../contract/Wishes.ts"
 import { jobAnswer, publicationAnswer, videoAnswer } from "./Answers.ts"
+import { countAttempts, countUpload, uploadsBy } from "./Metrics.ts"
 import { pageOf } from "./Paging.ts"
 import { bodyRefused, diskRefused, jobRefused, unavailable } from "./Refusals.ts"
 import { ApiSettings } from "./Settings.ts"
@@ -60,6 +61,7 @@ export const videoRoutes = HttpApiBuilder.group(
           }).pipe(
             Effect.provideService(MediaStore, media),
             Effect.provideService(VideoStore, videos),
+            Effect.tapError(() => Metric.update(uploadsBy("failed"), 1)),
             Effect.catchTags({
               EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
               BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
@@ -71,6 +73,7 @@ export const videoRoutes = HttpApiBuilder.group(
               StoreUnavailable: unavailable
             })
           )
+          yield* countUpload(video.source.bytes)
           yield* Effect.logInfo("video received", { video: video.id, slug: video.slug, bytes: video.source.bytes })
           const queued = yield* Effect.catchTag(jobs.job(job), "StoreUnavailable", unavailable)
           const answer = { video: videoAnswer(video), job: Option.getOrNull(Option.map(queued, jobAnswer)) }
@@ -115,6 +118,7 @@ export const videoRoutes = HttpApiBuilder.group(
               Effect.provideService(MediaUpkeep, upkeep)
             )
             if (gone.outcome === "unknown") return yield* new NotFound({ detail: "Video not found" })
+            yield* countAttempts("cancelled", gone.endedLeases)
             yield* Effect.logInfo("video deleted", { slug: params.slug, ...gone })
             const message = `Video ${params.slug} ${gone.outcome === "earlier" ? "was deleted before" : "is deleted"}`
             return { status: "ok" as const, message, ended_leases: gone.endedLeases }

@@ -1,5 +1,5 @@
 /** What workers call. */
-import { Duration, Effect, Metric, Option, Schema, type Stream } from "effect"
+import { Duration, Effect, Option, Schema, type Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import type { JobId, VideoId, WorkerId } from "../../../domain/ids.ts"
@@ -29,7 +29,14 @@ import { clamped } from "../contract/Capabilities.ts"
 import { BadRequest, Conflict, NotFound, Unprocessable } from "../contract/Errors.ts"
 import type { Completion } from "../contract/Worker.ts"
 import { claimAnswer, noJob } from "./Claims.ts"
-import { bytesWritten, countCompletedBy, countHeartbeat, countJob } from "./Metrics.ts"
+import {
+  countAttempts,
+  countCompleted,
+  countFailedAttempt,
+  countHeartbeat,
+  countJob,
+  observeSegment
+} from "./Metrics.ts"
 import { bodyRefused, diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
 import { accountOf, factsOf, holderOf, progressOf } from "./Reports.ts"
 import { ApiSettings } from "./Settings.ts"
@@ -114,6 +121,7 @@ export const workerRoutes = HttpApiBuilder.group(
     const giveBack = Effect.fnUntraced(
       function* (job: JobId, holder: Holder) {
         yield* jobs.release({ job }, holder)
+        yield* countAttempts("released")
         yield* Effect.logInfo("released", { job, worker: holder.worker })
         const found = yield* jobs.job(job)
         const attempt = Option.match(found, { onNone: () => 0, onSome: ({ tasks }) => tasks[0]?.attempt ?? 0 })
@@ -122,11 +130,9 @@ export const workerRoutes = HttpApiBuilder.group(
       Effect.catchTags({ LeaseRefused: leaseRefused(false), StoreUnavailable: unavailable })
     )
 
-    const countCompleted = Effect.fnUntraced(function* (job: JobId, worker: WorkerId) {
-      yield* countJob("completed")
-      const found = yield* Effect.orElseSucceed(jobs.job(job), () => Option.none())
-      const name = Option.getOrNull(found)?.tasks.find((task) => task.worker === worker)?.workerName
-      if (typeof name === "string") yield* countCompletedBy(name)
+    const count = Effect.fnUntraced(function* (id: JobId, worker: WorkerId) {
+      const job = Option.getOrNull(yield* Effect.orElseSucceed(jobs.job(id), () => Option.none()))
+      yield* countCompleted(job, job?.tasks.find((task) => task.worker === worker)?.workerName ?? null)
     })
 
     return handlers
@@ -218,7 +224,7 @@ export const workerRoutes = HttpApiBuilder.group(
             })
           )
           if (outcome === "completed") {
-            yield* countCompleted(params.job_id, holder.worker)
+            yield* count(params.job_id, holder.worker)
             yield* Effect.logInfo("completed", { job: params.job_id, worker: holder.worker })
           }
           return {
@@ -244,6 +250,7 @@ export const workerRoutes = HttpApiBuilder.group(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
             )
           yield* countJob(willRetry ? "retried" : "failed")
+          yield* countFailedAttempt(payload.reason)
           yield* Effect.logWarning("attempt failed", { job: params.job_id, willRetry, problem: payload.error_message })
           return { status: "ok" as const, will_retry: willRetry, attempt_number: attempt }
         })
@@ -257,6 +264,7 @@ export const workerRoutes = HttpApiBuilder.group(
             .pipe(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
             )
+          yield* countAttempts("released")
           yield* Effect.logInfo("released", { job: params.job_id, worker: holder.worker })
           return { status: "ok" as const }
         })
@@ -300,6 +308,7 @@ export const workerRoutes = HttpApiBuilder.group(
           if (Option.isNone(digest))
             return yield* new BadRequest({ detail: "X-Content-SHA256 must be 64 lower-case hexadecimal digits" })
           const body = requestBody(request, { maxBytes: settings.maxPartBytes })
+          const started = performance.now()
           const { bytes, written } = yield* store(params, holder, { sha256: digest.value, body }).pipe(
             Effect.provideService(JobStore, jobs),
             Effect.provideService(MediaStore, media),
@@ -316,7 +325,7 @@ export const workerRoutes = HttpApiBuilder.group(
               StoreUnavailable: unavailable
             })
           )
-          if (written) yield* Metric.update(bytesWritten, bytes)
+          yield* observeSegment({ written, bytes, seconds: (performance.now() - started) / 1000 })
           return HttpServerResponse.jsonUnsafe({ status: "ok", written, bytes_written: bytes, checksum_verified: true })
         })
       )

@@ -366,8 +366,8 @@ describe("a request", () => {
               /^vlog_http_requests_in_progress\{api="worker"\} 1$/m,
               /^vlog_transcoding_jobs_total\{status="completed"\} 0$/m,
               /^vlog_transcoding_queue_size 0$/m,
-              /^vlog_videos_total\{status="ready"\} 0$/m,
-              /^vlog_workers_total\{status="active"\} [1-9]/m,
+              /^vlog_videos\{status="ready"\} 0$/m,
+              /^vlog_workers\{status="active"\} [1-9]/m,
               /^vlog_worker_heartbeat_age_seconds\{worker_name="a_worker_1"\} /m
             ]) {
               assert.match(text, line)

@@ -18,6 +18,7 @@ import * as WorkerRegistry from "../../../../src/adapters/postgres/WorkerRegistr
 import * as MediaStore from "../../../../src/adapters/storage/MediaStore.ts"
 import * as MediaUpkeep from "../../../../src/adapters/storage/MediaUpkeep.ts"
 import * as Pages from "../../../../src/adapters/web/Routes.ts"
+import * as FarmGauges from "../../../../src/adapters/worker-api/server/FarmGauges.ts"
 import { defaultLimits, type Limits, RateLimits } from "../../../../src/adapters/worker-api/server/RateLimits.ts"
 import * as Server from "../../../../src/adapters/worker-api/server/Server.ts"
 import { ApiSettings } from "../../../../src/adapters/worker-api/server/Settings.ts"
@@ -51,7 +52,7 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
       const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
         disableLogger: true,
         disableListenLog: true
-      }).pipe(Layer.provideMerge(Server.server({ host: "127.0.0.1", port: 0 })))
+      }).pipe(Layer.provide(FarmGauges.layer), Layer.provideMerge(Server.server({ host: "127.0.0.1", port: 0 })))
       const context = yield* Layer.build(
         http.pipe(
           Layer.provide([
