@@ -43,7 +43,7 @@ export const until = async (
 
 /** Runs one of `src/programs` with the pinned Node and with no setting of ours from outside. */
 export const start = (
-  name: "start" | "api" | "worker",
+  name: "start" | "api" | "worker" | "cleanup" | "backup",
   args: ReadonlyArray<string> = [],
   env: Readonly<Record<string, string>> = {}
 ): Program => {
