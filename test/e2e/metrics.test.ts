@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { documentedMetrics, metricsIn, queries, rules } from "../k8s/support/monitoring.ts"
 import { libpq } from "../support/backup.ts"
 import { startCollector } from "../support/collector.ts"
 import { hasPromtool, metricNames, promtool, withoutPromtool } from "../support/exposition.ts"
@@ -103,5 +104,35 @@ describe.each(programs)("what the %s tells", (program) => {
       metricNames(outputs[program]!).filter((name) => !sent.has(name)),
       []
     )
+  })
+})
+
+describe("every metric", () => {
+  const told = () => new Set(programs.flatMap((program) => metricNames(outputs[program]!)))
+  /** Also by the names of a histogram's series. */
+  const series = () => {
+    const all = Object.values(outputs).join("\n")
+    return new Set([...all.matchAll(/^(\w+)(?:\{| )/gm)].map(([, name]) => name!))
+  }
+
+  it("that a program tells is documented", () => {
+    assert.deepStrictEqual(
+      [...told()].filter((name) => !documentedMetrics.includes(name)),
+      []
+    )
+  })
+
+  it("that is documented is told by a program", () => {
+    assert.deepStrictEqual(
+      documentedMetrics.filter((name) => !told().has(name)),
+      []
+    )
+  })
+
+  it("of an alert or a panel is told by a program", () => {
+    const missing = [...rules.map(({ expr }) => expr), ...queries]
+      .flatMap(metricsIn)
+      .filter((name) => !series().has(name))
+    assert.deepStrictEqual([...new Set(missing)], [])
   })
 })

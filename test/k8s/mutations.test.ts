@@ -251,13 +251,19 @@ const mutations: ReadonlyArray<Mutation> = [
     "a PodMonitor of another label",
     "PodMonitor/vlog-workers",
     (o) => (o.spec.selector.matchLabels["app.kubernetes.io/name"] = "vlog"),
-    /does not match just the workers/
+    /vlog-worker-api has no port health/
   ],
   [
     "a PodMonitor of another port",
     "PodMonitor/vlog-workers",
     (o) => (o.spec.podMetricsEndpoints[0].port = "metrics"),
     /has no port metrics/
+  ],
+  [
+    "a PodMonitor of the API that matches more",
+    "PodMonitor/vlog-worker-api",
+    (o) => (o.spec.selector = {}),
+    /neither just the workers nor just the API/
   ],
   ["a role that may write", "Role/prometheus-k8s", (o) => o.rules[0].verbs.push("delete"), /may change something/],
   [
@@ -270,7 +276,7 @@ const mutations: ReadonlyArray<Mutation> = [
 
 const objects = (): ReadonlyArray<KubeObject> => [
   ...baseObjects(),
-  ...["podmonitor.yaml", "components/observability/prometheus-role.yaml"].flatMap(readObjects)
+  ...["podmonitor.yaml", "podmonitor-api.yaml", "components/observability/prometheus-role.yaml"].flatMap(readObjects)
 ]
 
 it("there is nothing to tell before", () => {

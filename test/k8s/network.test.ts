@@ -1,7 +1,15 @@
 /** The network policies allow what the programs do, and nothing else. */
 import { assert, describe, it } from "vitest"
 import { mayCall, type Peer, podsOf, type Port } from "./support/network.ts"
-import { baseObjects, hasKubectl, type KubeObject, readObjects, renderWith } from "./support/objects.ts"
+import {
+  baseObjects,
+  find,
+  hasKubectl,
+  type KubeObject,
+  readObjects,
+  renderWith,
+  workloads
+} from "./support/objects.ts"
 
 const dns: Peer = { name: "dns", namespace: "kube-system", labels: { "k8s-app": "kube-dns" } }
 const prometheus: Peer = {
@@ -26,10 +34,13 @@ const outside: ReadonlyArray<Peer> = [
   { name: "API elsewhere", address: "192.168.1.100" },
   { name: "neighbour of the API elsewhere", address: "192.168.1.101" },
   { name: "redis", namespace: "vlog", labels: { "app.kubernetes.io/name": "redis" } },
-  { name: "keda", namespace: "keda", labels: { app: "keda-operator" } }
+  { name: "keda", namespace: "keda", labels: { app: "keda-operator" } },
+  { name: "collector", namespace: "observability", labels: { "app.kubernetes.io/name": "opentelemetry-collector" } }
 ]
 const ports: ReadonlyArray<Port> = [
-  ...[22, 53, 80, 443, 5432, 6379, 6443, 8080, 9002, 10250].map((port) => ({ protocol: "TCP", port }) as const),
+  ...[22, 53, 80, 443, 4317, 4318, 5432, 6379, 6443, 8080, 9002, 10250].map(
+    (port) => ({ protocol: "TCP", port }) as const
+  ),
   ...[53, 443].map((port) => ({ protocol: "UDP", port }) as const)
 ]
 
@@ -57,6 +68,7 @@ const expected = [
   ...[...programs, "vlog-postgres"].flatMap((name) => [`${name} -> dns TCP 53`, `${name} -> dns UDP 53`]),
   ...[...workers, "gateway"].map((name) => `${name} -> vlog-worker-api TCP 9002`),
   ...workers.map((name) => `prometheus -> ${name} TCP 8080`),
+  "prometheus -> vlog-worker-api TCP 9002",
   ...["vlog-worker-api", "vlog-cleanup", "postgres-backup"].map((name) => `${name} -> vlog-postgres TCP 5432`)
 ]
 
@@ -93,6 +105,18 @@ describe.skipIf(!hasKubectl)("what a component adds", () => {
 
   it("redis: the workers reach it", () => {
     assert.deepStrictEqual(added("redis").toSorted(), workers.map((name) => `${name} -> redis TCP 6379`).toSorted())
+  })
+
+  it("otel: every program reaches the collector, and knows its address and its own pod", () => {
+    assert.deepStrictEqual(added("otel").toSorted(), programs.map((name) => `${name} -> collector TCP 4318`).toSorted())
+    const rendered = renderWith("otel")
+    const { data } = find(rendered, "ConfigMap/vlog-telemetry")
+    for (const { id, template } of workloads(rendered)) {
+      const env = template.spec.containers[0].env as ReadonlyArray<{ name: string; valueFrom?: unknown }>
+      const has = (name: string, from: unknown) => assert.deepInclude(env, { name, valueFrom: from }, id)
+      for (const key of Object.keys(data)) has(key, { configMapKeyRef: { name: "vlog-telemetry", key } })
+      has("POD_NAME", { fieldRef: { fieldPath: "metadata.name" } })
+    }
   })
 
   it("nodelocal-dns: everybody reaches the node's resolver", () => {

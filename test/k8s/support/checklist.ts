@@ -7,6 +7,7 @@ import { join } from "node:path"
 import { isDeepStrictEqual } from "node:util"
 import { repository } from "../../support/programs.ts"
 import { environmentOf, hasProgram } from "./codeRules.ts"
+import { documentedAlerts, rules } from "./monitoring.ts"
 import { type Any, baseObjects, components, find, objectFiles, readObjects, workloads } from "./objects.ts"
 import { together } from "./rules.ts"
 
@@ -218,18 +219,14 @@ const checklist: ReadonlyArray<Line> = [
   ["137", "no permission in the cluster", problems(/token of the cluster|permissions/)],
   ["138", "limits for all", problems(/no (limits|requests) of/)],
   ["138b-c", "audit log, managed secrets", says(/Sealed Secrets[\s\S]*audit log/)],
-  ["139", "metrics", elsewhere("the worker's tests")],
+  ["139", "metrics", elsewhere("test/e2e/metrics.test.ts")],
   ["140-142", "PodMonitor vlog-workers", () => readObjects("podmonitor.yaml")[0]!.metadata.name === "vlog-workers"],
   [
     "143",
     "scraping without the Operator",
     has("k8s/examples/prometheus-scrape.yaml", /regex: vlog-worker[\s\S]*regex: health/)
   ],
-  [
-    "144",
-    "MONITORING.md",
-    () => existsSync(join(repository, "docs/MONITORING.md")) || { later: "comes with the metrics and traces" }
-  ]
+  ["144", "MONITORING.md", () => documentedAlerts.length > 0 && documentedAlerts.length === rules.length]
 ]
 
 export const results = () =>

@@ -5,7 +5,7 @@ import { repository } from "../../support/programs.ts"
 import { type Any, find, idOf, isWorker, type KubeObject, type Workload, workloads } from "./objects.ts"
 
 const source = (file: string) => {
-  const path = join(repository, "src/programs", file)
+  const path = join(repository, file.startsWith("src/") ? file : `src/programs/${file}`)
   return existsSync(path) ? readFileSync(path, "utf8") : ""
 }
 
@@ -19,11 +19,23 @@ export const hasProgram = (name: string) => source(`${name}.ts`) !== ""
 /** Every variable that a program's own files name. */
 const variablesOf = (program: string): ReadonlySet<string> =>
   new Set(
-    [source(`${program}.ts`), source(`settings/${program}.ts`), ...folderSource(program), source("launch.ts")]
+    [
+      source(`${program}.ts`),
+      source(`settings/${program}.ts`),
+      ...folderSource(program),
+      source("launch.ts"),
+      source("settings/telemetry.ts"),
+      source("src/adapters/telemetry/identity.ts")
+    ]
       .join("\n")
       .matchAll(/"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|LOG_LEVEL)"/g)
       .map(([, name]) => name!)
   )
+
+/** By the exporters of OpenTelemetry, in every program. */
+const readByExporters = ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER"].concat(
+  ["TRACES", "METRICS", "LOGS"].map((signal) => `OTEL_${signal}_EXPORTER`)
+)
 
 /** Not read by our code: by Node, by ffmpeg and what it loads, by the container toolkit, by libpq, by PostgreSQL's image. */
 const readByOthers: Record<string, ReadonlyArray<string>> = {
@@ -77,7 +89,7 @@ const variableProblems = (objects: ReadonlyArray<KubeObject>, workload: Workload
   if (program === undefined) return workload.id === "StatefulSet/vlog-postgres" ? [] : ["names no program"]
   if (!(program in readByOthers)) return [`there is no program ${program}`]
   if (!hasProgram(program)) return []
-  const known = new Set([...variablesOf(program), ...readByOthers[program]!])
+  const known = new Set([...variablesOf(program), ...readByOthers[program]!, ...readByExporters])
   return Object.keys(environmentOf(objects, workload))
     .filter((name) => !known.has(name))
     .map((name) => `${program} does not read ${name}`)

@@ -41,7 +41,8 @@ export const allFiles = yamlBelow(folder)
 
 /** Those of them that hold objects for a cluster. */
 export const objectFiles = allFiles.filter(
-  (file) => !file.endsWith("kustomization.yaml") && file !== "examples/prometheus-scrape.yaml"
+  (file) =>
+    !file.endsWith("kustomization.yaml") && !file.endsWith(".test.yaml") && file !== "examples/prometheus-scrape.yaml"
 )
 
 const baseFiles = objectFiles.filter((file) => dirname(file) === "base")
@@ -106,6 +107,9 @@ export const find = (objects: ReadonlyArray<KubeObject>, id: string): KubeObject
 }
 
 export const isWorker = ({ template }: Workload) => template.metadata.labels["app.kubernetes.io/component"] === "worker"
+
+export const isApi = ({ template }: Workload) =>
+  template.metadata.labels["app.kubernetes.io/component"] === "worker-api"
 
 interface Selector {
   readonly matchLabels?: Record<string, string>

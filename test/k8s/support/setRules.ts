@@ -1,5 +1,5 @@
 /** What is asked of objects together: that they name each other rightly, and none twice. */
-import { type Any, find, idOf, isWorker, type KubeObject, selects, type Workload, workloads } from "./objects.ts"
+import { type Any, find, idOf, isApi, isWorker, type KubeObject, selects, type Workload, workloads } from "./objects.ts"
 
 /** Made by hand or by an operator, as k8s/README.md says: never in a file. */
 const secrets: Record<string, ReadonlyArray<string>> = {
@@ -132,10 +132,11 @@ const selectorProblems = (objects: ReadonlyArray<KubeObject>): ReadonlyArray<str
         const { podMetricsEndpoints, selector } = object["spec"]
         const matched = all.filter(({ template }) => selects(selector, template.metadata.labels))
         const names = (list: ReadonlyArray<Workload>) => list.map(({ id }) => id).join()
+        const whole = [all.filter(isWorker), all.filter(isApi)].map(names)
         return [
-          ...(names(matched) === names(all.filter(isWorker))
+          ...(whole.includes(names(matched))
             ? []
-            : [`${idOf(object)}: does not match just the workers`]),
+            : [`${idOf(object)}: matches neither just the workers nor just the API`]),
           ...matched
             .filter(
               ({ template }) =>
