@@ -2,7 +2,7 @@
  * Runs external programs. One acquisition is one child in a process group of its own: leaving the scope (success,
  * failure, interruption) stops the whole group and does not return before the child is reaped.
  */
-import { constants } from "node:fs"
+import { constants, readdirSync, readFileSync } from "node:fs"
 import { access } from "node:fs/promises"
 import { constants as os } from "node:os"
 import { isAbsolute, resolve } from "node:path"
@@ -266,7 +266,7 @@ function launch(program: string, args: ReadonlyArray<string>, options: StartOpti
     await within(grace, exited)
     // A shell may die before what it started; these get the rest of the grace.
     while (othersRemain && performance.now() < deadline) {
-      await new Promise((done) => setTimeout(done, 10))
+      await new Promise((done) => setTimeout(done, 25))
       othersRemain = groupExists(node.pid)
     }
     signalGroup("SIGKILL")
@@ -347,7 +347,20 @@ function spawnProblem(cause: unknown): string {
 function groupExists(pid: number | undefined): boolean {
   if (pid === undefined) return false
   try {
-    return process.kill(-pid, 0)
+    process.kill(-pid, 0)
+  } catch {
+    return false
+  }
+  return process.platform !== "linux" || readdirSync("/proc").some((entry) => livesInGroup(entry, pid))
+}
+
+/** A zombie has ended, however long the init of this machine or container takes to notice (proc_pid_stat(5)). */
+function livesInGroup(entry: string, group: number): boolean {
+  if (!/^\d+$/.test(entry)) return false
+  try {
+    const stat = readFileSync(`/proc/${entry}/stat`, "utf8")
+    const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return Number(pgrp) === group && state !== "Z" && state !== "X"
   } catch {
     return false
   }

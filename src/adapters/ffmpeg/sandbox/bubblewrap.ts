@@ -12,6 +12,8 @@ export const bubblewrap: Tool = {
   command: (program, system, { devices, reads, writes }) => [
     program,
     "--unshare-all",
+    // Without a process between: its remains are left to the init of a container, which may never clear them.
+    "--as-pid-1",
     "--die-with-parent",
     "--cap-drop",
     "ALL",
