@@ -1,7 +1,6 @@
 /** The Worker API. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Duration, Effect, Layer, Schedule } from "effect"
-import { HttpRouter } from "effect/http"
 import { JobStore } from "../domain/ports/JobStore.ts"
 import * as TarGzip from "../adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../adapters/mp4/Inspector.ts"
@@ -12,6 +11,7 @@ import * as PostgresAttemptJournal from "../adapters/postgres/AttemptJournal.ts"
 import * as PostgresDeliveryStore from "../adapters/postgres/DeliveryStore.ts"
 import * as PostgresFarmFigures from "../adapters/postgres/FarmFigures.ts"
 import * as PostgresJobControl from "../adapters/postgres/JobControl.ts"
+import * as PostgresJobNews from "../adapters/postgres/JobNews.ts"
 import * as PostgresJobSignal from "../adapters/postgres/JobSignal.ts"
 import { migrate } from "../adapters/postgres/Migrator.ts"
 import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
@@ -43,6 +43,7 @@ const stores = Layer.mergeAll(PostgresVideoStore.layer, PostgresDeliveryStore.la
       PostgresJobStore.layer,
       PostgresWorkerRegistry.layer,
       PostgresJobSignal.layer,
+      PostgresJobNews.layer,
       PostgresFarmFigures.layer,
       PostgresAccessKeys.layer,
       PostgresAttemptJournal.layer
@@ -70,10 +71,7 @@ const api = Layer.unwrap(
         yield* tellAttempts.pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)
       })
     )
-    const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
-      disableLogger: true,
-      disableListenLog: true
-    }).pipe(Layer.provide(Server.server({ host: settings.host, port: settings.port })))
+    const http = Server.serve(Layer.mergeAll(Server.routes, Pages.routes), settings)
     return Layer.mergeAll(http, sweeper, sampling).pipe(
       Layer.provide(FarmGauges.layer),
       Layer.provide([

@@ -107,6 +107,15 @@ export interface JobFilter {
   readonly video?: VideoId | undefined
 }
 
+export interface Stirring {
+  /** Those at work, and those that were created, changed or ended since; the newest changes are the last. */
+  readonly jobs: ReadonlyArray<Job>
+  /** The database's time of this look. */
+  readonly at: Date
+  /** Whether there are more than could be given. */
+  readonly complete: boolean
+}
+
 export class JobStore extends Context.Service<
   JobStore,
   {
@@ -189,6 +198,14 @@ export class JobStore extends Context.Service<
     countJobs(filter: JobFilter): Effect.Effect<number, StoreUnavailable>
     /** The newest job of each of these videos that has one. */
     latestJobs(videos: ReadonlyArray<VideoId>): Effect.Effect<ReadonlyMap<VideoId, Job>, StoreUnavailable>
+    /** Those of the jobs that there are. */
+    jobsOf(ids: ReadonlyArray<JobId>): Effect.Effect<ReadonlyArray<Job>, StoreUnavailable>
+    /** Jobs in which something happens, or has happened lately. */
+    stirring(options: {
+      /** Those that changed after it, by the database's clock, but never longer than a day ago; a minute, where it is null. */
+      readonly since: Date | null
+      readonly limit: number
+    }): Effect.Effect<Stirring, StoreUnavailable>
     latestJob(video: VideoId): Effect.Effect<Option.Option<Job>, StoreUnavailable>
     /** Every try at every task of a job, oldest first. */
     attempts(job: JobId): Effect.Effect<ReadonlyArray<Attempt>, StoreUnavailable>

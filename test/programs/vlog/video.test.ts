@@ -1,10 +1,14 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { vi } from "vitest"
 import { adminSecret, testServer, TestServer } from "../../adapters/worker-api/support/server.ts"
+import { send, uploadVideo } from "../../adapters/worker-api/support/wire.ts"
+import { until } from "../../support/programs.ts"
 import { vlog } from "../../support/vlog.ts"
 
 // Each test starts the program several times.
@@ -15,7 +19,24 @@ const folder = Effect.acquireRelease(
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
-layer(testServer())("vlog video and vlog job", (it) => {
+/** In front of the API, with what an API before events says of them. */
+const withoutEvents = async (address: string, asked: Array<string>) => {
+  const server = createServer((request, response) => {
+    asked.push(request.url!)
+    if (request.url!.endsWith("/events")) {
+      response.writeHead(404, { "content-type": "application/json" }).end('{"detail":"Not Found"}')
+      return
+    }
+    void send(address, request.url!, { headers: { "x-admin-secret": adminSecret } }).then(({ status, text }) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(text)
+    )
+  })
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
+  const { port } = server.address() as AddressInfo
+  return { address: `http://127.0.0.1:${port}`, close: () => server.close() }
+}
+
+layer(testServer(), { excludeTestServices: true })("vlog video and vlog job", (it) => {
   it.effect("upload, show, reorder, cancel, retry and delete", () =>
     Effect.gen(function* () {
       const { address } = yield* TestServer
@@ -57,6 +78,31 @@ layer(testServer())("vlog video and vlog job", (it) => {
       assert.include(unasked.stderr, "say --yes")
       assert.strictEqual((yield* run("video", "delete", "the-film", "--yes")).stdout, "the-film is deleted.")
       assert.strictEqual((yield* run("video", "show", "the-film")).exitCode, 66)
+    })
+  )
+
+  it.effect("watch a job to its end, also where the server cannot tell of events", () =>
+    Effect.gen(function* () {
+      const { address } = yield* TestServer
+      const { job } = yield* Effect.promise(() => uploadVideo(address, "watched.mp4", Buffer.from("not a film")))
+      const asked: Array<string> = []
+      const older = yield* Effect.promise(() => withoutEvents(address, asked))
+      const watch = (from: string) =>
+        vlog(["job", "watch", String(job.id)], { env: { VLOG_API_URL: from, VLOG_WORKER_ADMIN_SECRET: adminSecret } })
+      const cancel = Effect.promise(async () => {
+        await until("it is asked for again", () => asked.filter((path) => path === `/api/jobs/${job.id}`).length > 2)
+        await send(address, `/api/jobs/${job.id}/cancel`, {
+          method: "POST",
+          headers: { "x-admin-secret": adminSecret }
+        })
+      })
+      const [polled, streamed] = yield* Effect.all([watch(older.address), watch(address), cancel], { concurrency: 3 })
+      older.close()
+      assert.include(asked, `/api/jobs/${job.id}/events`)
+      for (const ended of [polled, streamed]) {
+        assert.strictEqual(ended.exitCode, 65, ended.stderr)
+        assert.match(ended.stdout, /^watched: waiting for a worker\nwatched: cancelled\n/)
+      }
     })
   )
 

@@ -3,7 +3,7 @@ import { Effect, Option, Schema } from "effect"
 import type { JobId, VideoId } from "../../../domain/ids.ts"
 import { Attempt } from "../../../domain/jobs/Attempt.ts"
 import { Job } from "../../../domain/jobs/Job.ts"
-import type { JobFilter } from "../../../domain/ports/JobStore.ts"
+import type { JobFilter, JobStore } from "../../../domain/ports/JobStore.ts"
 import { Db, type Sql } from "../Db.ts"
 import { storeUnavailable } from "../Rows.ts"
 
@@ -33,6 +33,11 @@ const jobColumns = `
      from task t
      left join worker w on w.id = t.worker_id
     where t.job_id = j.id) as "tasks"`
+
+/** Seconds from the time that a transaction notes to the moment in which others see what it wrote, and some more. */
+const lag = 60
+
+const Now = Schema.Struct({ at: Schema.Date })
 
 const Count = Schema.Struct({ count: Schema.Int })
 
@@ -96,6 +101,43 @@ export const makeQueries = Effect.gen(function* () {
     return new Map(rows.map((row) => [row.videoId, row]))
   }, storeUnavailable)
 
+  const jobsOf = Effect.fn("JobStore.jobsOf")(function* (ids: ReadonlyArray<JobId>) {
+    return yield* db.rows(
+      Job,
+      (sql) =>
+        sql`
+        select ${sql.unsafe(jobColumns)}
+          from job j
+          join video v on v.id = j.video_id
+         where j.id = any(${[...ids]}::int[])
+         order by j.id`
+    )
+  }, storeUnavailable)
+
+  const stirring: JobStore["Service"]["stirring"] = Effect.fn("JobStore.stirring")(function* ({ limit, since }) {
+    const [now] = yield* db.rows(Now, (sql) => sql`select clock_timestamp() as "at"`)
+    const rows = yield* db.rows(
+      Job,
+      (sql) =>
+        sql`
+        select ${sql.unsafe(jobColumns)}
+          from job j
+          join video v on v.id = j.video_id
+         where j.id in (
+                 (select t.job_id from task t where t.state = 'leased' limit ${limit + 1})
+                 union
+                 (select c.id
+                    from job c
+                   where c.changed_at > greatest(coalesce(${since}::timestamptz, now()) - make_interval(secs => ${lag}),
+                                                 now() - interval '1 day')
+                   order by c.changed_at desc
+                   limit ${limit + 1}))
+         order by j.changed_at desc, j.id desc
+         limit ${limit + 1}`
+    )
+    return { jobs: rows.slice(0, limit).toReversed(), at: now!.at, complete: rows.length <= limit }
+  }, storeUnavailable)
+
   const latestJob = (video: VideoId) =>
     Effect.map(latestJobs([video]), (found) => Option.fromUndefinedOr(found.get(video)))
 
@@ -123,5 +165,5 @@ export const makeQueries = Effect.gen(function* () {
     )
   }, storeUnavailable)
 
-  return { job, jobs, countJobs, latestJobs, latestJob, attempts }
+  return { job, jobs, jobsOf, stirring, countJobs, latestJobs, latestJob, attempts }
 })

@@ -1,6 +1,6 @@
 /** What operators ask of jobs. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { JobId, LeaseId, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { AttemptOutcome } from "../../../domain/jobs/Attempt.ts"
 import { JobStatus } from "../../../domain/jobs/Job.ts"
@@ -58,6 +58,18 @@ export const JobTaskAnswer = Schema.Struct({
 
 export const JobDetail = Schema.Struct({ ...JobAnswer.fields, tasks: Schema.Array(JobTaskAnswer) })
 
+const event = <Name extends string, Data extends Schema.Constraint>(name: Name, data: Data) =>
+  Schema.Struct({ id: Schema.optional(Schema.String), event: Schema.Literal(name), data: Schema.fromJsonString(data) })
+
+/** As it is now: any event but the last of a job. */
+const JobChanged = event("job", JobAnswer)
+/** Done, failed or cancelled. */
+const JobEnded = event("end", JobAnswer)
+/** There is no such job any more: its video was deleted. */
+const JobGone = event("gone", Schema.Struct({ id: JobId }))
+/** All that may be shown at the beginning. Not complete: there are too many, list them. */
+const JobsStirring = event("jobs", Schema.Struct({ jobs: Schema.Array(JobAnswer), complete: Schema.Boolean }))
+
 const params = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
 
 export class JobGroup extends HttpApiGroup.make("jobs")
@@ -77,6 +89,37 @@ export class JobGroup extends HttpApiGroup.make("jobs")
       success: JobDetail,
       error: [NotFound, Unavailable]
     }).annotateMerge(OpenApi.annotations({ summary: "Show a job with its tasks and all their attempts" })),
+    HttpApiEndpoint.get("follow", "/api/jobs/:job_id/events", {
+      params,
+      success: HttpApiSchema.StreamSse({ events: Schema.Union([JobChanged, JobEnded, JobGone]) }),
+      error: [NotFound, Unavailable]
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Follow a job until it has ended",
+        description:
+          "Server-sent events. `job` comes at once and whenever something changed, at most four times a second, each with " +
+          "the whole state as the list has it, so that whoever connects again has missed nothing. The last event is `end`, " +
+          "with the state in which the job ended, or `gone` where its video was deleted. A stream that ends without one of " +
+          "them (the server stops, or an hour is over) is asked for again. Comments keep the connection alive. 503 while " +
+          "too many follow."
+      })
+    ),
+    HttpApiEndpoint.get("followAll", "/api/events", {
+      headers: { "last-event-id": Schema.optionalKey(Schema.String) },
+      success: HttpApiSchema.StreamSse({ events: Schema.Union([JobsStirring, JobChanged, JobGone]) }),
+      error: Unavailable
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Follow all jobs",
+        description:
+          "Server-sent events. `jobs` comes first: every job at work, and those that were created, changed or ended since " +
+          "`Last-Event-ID`, up to a day back, or in the last minute without one. A job that was at work before and is not " +
+          "among them waits again. Then `job` with the whole state of each that changes, at most once a second, and `gone` " +
+          "for one that was at work when its video was deleted. Where `complete` is false there were more than 1000: list " +
+          "them. The stream ends when the server stops and after an hour; comments keep the connection alive. 503 while " +
+          "too many follow."
+      })
+    ),
     HttpApiEndpoint.post("retry", "/api/jobs/:job_id/retry", {
       params,
       success: JobAnswer,

@@ -1,5 +1,5 @@
 /** What operators ask of jobs. */
-import { Effect, Option } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { JobId } from "../../../domain/ids.ts"
 import { JobControl } from "../../../domain/ports/JobControl.ts"
@@ -8,9 +8,17 @@ import { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { Api } from "../contract/Api.ts"
 import { NotFound } from "../contract/Errors.ts"
 import { jobAnswer, jobDetail } from "./Answers.ts"
+import { Followers } from "./Followers.ts"
+import { makeJobEvents } from "./JobEvents.ts"
 import { countAttempts } from "./Metrics.ts"
 import { pageOf } from "./Paging.ts"
 import { jobRefused, unavailable } from "./Refusals.ts"
+
+const decodeInstant = Schema.decodeUnknownOption(Schema.DateFromString)
+
+/** What we did not send ourselves is as good as nothing. */
+const instantOf = (lastEventId: string | undefined) =>
+  Option.getOrNull(Option.filter(decodeInstant(lastEventId), (date) => !Number.isNaN(date.getTime())))
 
 export const jobRoutes = HttpApiBuilder.group(
   Api,
@@ -19,6 +27,8 @@ export const jobRoutes = HttpApiBuilder.group(
     const jobs = yield* JobStore
     const videos = yield* VideoStore
     const control = yield* JobControl
+    const followers = yield* Followers
+    const events = yield* makeJobEvents
 
     const find = Effect.fnUntraced(function* (id: JobId) {
       const job = yield* jobs.job(id)
@@ -46,6 +56,26 @@ export const jobRoutes = HttpApiBuilder.group(
           function* ({ params }) {
             const job = yield* find(params.job_id)
             return jobDetail(job, yield* jobs.attempts(job.id))
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+      .handleRaw(
+        "follow",
+        Effect.fnUntraced(
+          function* ({ params }) {
+            const followed = yield* events.follow(params.job_id)
+            if (Option.isNone(followed)) return yield* new NotFound({ detail: "Job not found" })
+            return yield* followers.send(followed.value)
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+      .handleRaw(
+        "followAll",
+        Effect.fnUntraced(
+          function* ({ headers }) {
+            return yield* followers.send(yield* events.followAll(instantOf(headers["last-event-id"])))
           },
           Effect.catchTag("StoreUnavailable", unavailable)
         )

@@ -1,13 +1,14 @@
 /** The Worker API's routes and documents, and the server that they run on. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Layer, Schema } from "effect"
-import { HttpIncomingMessage } from "effect/http"
+import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
 import { Api } from "../contract/Api.ts"
 import { reencodeRoutes } from "./ReencodeRoutes.ts"
 import { uploadRoutes } from "./UploadRoutes.ts"
 import { envelope } from "./Envelope.ts"
+import { Followers } from "./Followers.ts"
 import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
 import { jobRoutes } from "./JobRoutes.ts"
@@ -58,12 +59,21 @@ class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavail
   }
 }
 
-/** The HTTP server. Stopping waits for requests in flight. */
-export const server = (options: { readonly host: string; readonly port: number }) =>
+const server = (options: { readonly host: string; readonly port: number }) =>
   NodeHttpServer.layer(nodeServer, { ...options, gracefulShutdownTimeout: "10 seconds" }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
       Layer.effectContext(Effect.fail(new PortUnavailable({ ...options, cause })))
     ),
     Layer.tap(() => Effect.logInfo("listening", { address: `http://${options.host}:${options.port}` })),
     Layer.merge(tracing)
+  )
+
+const letGo = Layer.effectDiscard(Effect.flatMap(Followers, ({ end }) => Effect.addFinalizer(() => end)))
+
+/** Serves until the scope closes. Then those who follow are let go, and other requests in flight are waited for. */
+export const serve = <A, E, R>(all: Layer.Layer<A, E, R>, options: { readonly host: string; readonly port: number }) =>
+  letGo.pipe(
+    Layer.provideMerge(HttpRouter.serve(all, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(server(options)),
+    Layer.provide(Followers.layer)
   )

@@ -9,6 +9,7 @@ import { DeliveredPath } from "../../../domain/media/Delivered.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { initName, posterName, segmentIndex } from "../../../domain/media/Segment.ts"
 import { DeliveryStore } from "../../../domain/ports/DeliveryStore.ts"
+import { JobNews } from "../../../domain/ports/JobNews.ts"
 import { JobSignal } from "../../../domain/ports/JobSignal.ts"
 import type { Holder } from "../../../domain/ports/JobStore.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
@@ -67,6 +68,7 @@ export const workerRoutes = HttpApiBuilder.group(
     const inspector = yield* SegmentInspector
     const deliveries = yield* DeliveryStore
     const signal = yield* JobSignal
+    const news = yield* JobNews
 
     const leaseSecondsFor = (wished: number | undefined) =>
       wished === undefined ? settings.claimSeconds : Math.round(Math.min(Math.max(wished, 5), settings.claimSeconds))
@@ -187,6 +189,7 @@ export const workerRoutes = HttpApiBuilder.group(
             Effect.catchTag("StoreUnavailable", unavailable)
           )
           if (Option.isNone(claimed)) return noJob
+          yield* news.tell(claimed.value.jobId)
           const video = yield* Effect.catchTag(videos.byId(claimed.value.videoId), "StoreUnavailable", unavailable)
           yield* countJob("started")
           yield* Effect.logInfo("claimed", { job: claimed.value.jobId, attempt: claimed.value.attempt, worker: id })
@@ -205,6 +208,7 @@ export const workerRoutes = HttpApiBuilder.group(
             .pipe(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
             )
+          yield* news.tell(params.job_id)
           return { status: "ok" as const, claim_expires_at: expiresAt }
         })
       )

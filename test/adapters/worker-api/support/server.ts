@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Context, Effect, Layer, Redacted } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+import { HttpServer } from "effect/http"
 import * as TarGzip from "../../../../src/adapters/archive/TarGzip.ts"
 import * as SegmentInspector from "../../../../src/adapters/mp4/Inspector.ts"
 import type { Db } from "../../../../src/adapters/postgres/Db.ts"
@@ -11,6 +11,7 @@ import * as AccessKeys from "../../../../src/adapters/postgres/AccessKeys.ts"
 import * as DeliveryStore from "../../../../src/adapters/postgres/DeliveryStore.ts"
 import * as FarmFigures from "../../../../src/adapters/postgres/FarmFigures.ts"
 import * as JobControl from "../../../../src/adapters/postgres/JobControl.ts"
+import * as JobNews from "../../../../src/adapters/postgres/JobNews.ts"
 import * as JobSignal from "../../../../src/adapters/postgres/JobSignal.ts"
 import * as JobStore from "../../../../src/adapters/postgres/JobStore.ts"
 import * as VideoStore from "../../../../src/adapters/postgres/VideoStore.ts"
@@ -46,13 +47,19 @@ export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer
       const root = yield* temporaryFolder
       const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer, JobControl.layer).pipe(
         Layer.provideMerge(
-          Layer.mergeAll(JobStore.layer, WorkerRegistry.layer, JobSignal.layer, FarmFigures.layer, AccessKeys.layer)
+          Layer.mergeAll(
+            JobStore.layer,
+            WorkerRegistry.layer,
+            JobSignal.layer,
+            JobNews.layer,
+            FarmFigures.layer,
+            AccessKeys.layer
+          )
         )
       )
-      const http = HttpRouter.serve(Layer.mergeAll(Server.routes, Pages.routes), {
-        disableLogger: true,
-        disableListenLog: true
-      }).pipe(Layer.provide(FarmGauges.layer), Layer.provideMerge(Server.server({ host: "127.0.0.1", port: 0 })))
+      const http = Server.serve(Layer.mergeAll(Server.routes, Pages.routes), { host: "127.0.0.1", port: 0 }).pipe(
+        Layer.provide(FarmGauges.layer)
+      )
       const context = yield* Layer.build(
         http.pipe(
           Layer.provide([

@@ -1,0 +1,51 @@
+/** Who is sent events for as long as they like: how many at once, and that they do not hold up a server that stops. */
+import { Context, Deferred, Effect, Layer, Stream } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { Unavailable } from "../contract/Errors.ts"
+
+/** Of this process. Each costs a connection and what it was last shown. */
+const most = 500
+
+/** Before proxies and clients take silence for death. */
+const keepAlive = Stream.as(Stream.tick("15 seconds"), ": keep-alive\n\n")
+
+/** A key may be revoked, and a proxy forget what a connection is for: everybody has to ask again at some time. */
+const longest = "1 hour"
+
+export class Followers extends Context.Service<
+  Followers,
+  {
+    /** Sends the events, each as text, until they end, the client goes or the server stops. */
+    send(events: Stream.Stream<string>): Effect.Effect<HttpServerResponse.HttpServerResponse, Unavailable>
+    /** Ends all streams; a server that stops waits for its answers. */
+    readonly end: Effect.Effect<void>
+  }
+>()("vlog/adapters/worker-api/server/Followers") {
+  static readonly layer = Layer.effect(
+    Followers,
+    Effect.gen(function* () {
+      const ended = yield* Deferred.make<void>()
+      let count = 0
+
+      const counted = Effect.acquireRelease(
+        Effect.sync(() => void count++),
+        () => Effect.sync(() => void count--)
+      )
+
+      const send = Effect.fnUntraced(function* (events: Stream.Stream<string>) {
+        if (count >= most) return yield* new Unavailable({ detail: `${most} connections follow jobs here: try later` })
+        const body = Stream.unwrap(Effect.as(counted, Stream.merge(events, keepAlive, { haltStrategy: "left" }))).pipe(
+          Stream.interruptWhen(Effect.timeoutOption(Deferred.await(ended), longest)),
+          Stream.encodeText
+        )
+        return HttpServerResponse.stream(body, {
+          contentType: "text/event-stream",
+          // Some proxies would keep events back until they have a page full.
+          headers: { "x-accel-buffering": "no" }
+        })
+      })
+
+      return Followers.of({ send, end: Deferred.succeed(ended, undefined) })
+    })
+  )
+}
