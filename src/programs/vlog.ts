@@ -7,6 +7,7 @@ import { commandLine } from "./commandLine.ts"
 import { db } from "./vlog/db.ts"
 import { doctor } from "./vlog/doctor.ts"
 import { job } from "./vlog/job.ts"
+import { key } from "./vlog/key.ts"
 import { video } from "./vlog/video.ts"
 import { worker } from "./vlog/worker.ts"
 
@@ -14,7 +15,7 @@ commandLine(
   Command.make("vlog").pipe(
     Command.withDescription("Operate a vlog transcoding farm"),
     Command.withSubcommands([
-      { group: "The farm, over the Worker API", commands: [video, job, worker] },
+      { group: "The farm, over the Worker API", commands: [video, job, worker, key] },
       { group: "Upkeep, on the database and the disk", commands: [doctor, db, cleanupCommand, backup] }
     ])
   )

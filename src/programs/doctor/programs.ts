@@ -2,6 +2,7 @@
 import { Effect, Option } from "effect"
 import pkg from "../../../package.json" with { type: "json" }
 import { detect } from "../../adapters/ffmpeg/Detection.ts"
+import * as Sandbox from "../../adapters/ffmpeg/Sandbox.ts"
 import { Subprocess } from "../../adapters/process/Subprocess.ts"
 import { majorOf } from "../../domain/backups/ClientVersion.ts"
 import type { VideoCodec } from "../../domain/media/Codec.ts"
@@ -43,11 +44,23 @@ const encoderFinding = (
   return ok("encoders", found, details)
 }
 
+const sandboxFinding = ({ reason, sandbox }: Sandbox.SandboxReport, mode: Sandbox.SandboxOptions["mode"]): Finding => {
+  const check = "sandbox"
+  if (mode === "off")
+    return warning(check, "ffmpeg runs without one", "unset VLOG_FFMPEG_SANDBOX unless all videos are your own")
+  if (sandbox === "bubblewrap") return ok(check, sandbox)
+  const better = "install bubblewrap, and let it make user namespaces"
+  if (sandbox === "landlock") return warning(check, `${sandbox}, which leaves ffmpeg the network; ${reason}`, better)
+  const found = `none works here: ${reason}`
+  return mode === "require" ? problem(check, found, better) : warning(check, found, better)
+}
+
 /** Every encoder makes a few frames on every device, as when a worker starts. */
 export const checkFfmpeg = Effect.fnUntraced(function* (options: {
   readonly needed: boolean
   readonly codec: VideoCodec
   readonly policy: EncoderPolicy
+  readonly sandbox: Sandbox.SandboxOptions["mode"]
 }) {
   const subprocess = yield* Subprocess
   const ffprobe = yield* Effect.result(subprocess.run("ffprobe", ["-version"]))
@@ -58,7 +71,13 @@ export const checkFfmpeg = Effect.fnUntraced(function* (options: {
       ? [problem("ffmpeg", missing, installFfmpeg)]
       : [skipped("ffmpeg", "it is not on the PATH, and no worker is configured here (VLOG_WORKER_API_KEY)")]
   }
-  return [ok("ffmpeg", found.success.ffmpegVersion), encoderFinding(found.success, options)]
+  // Where one is required, it is for us to say that there is none.
+  const { report } = yield* Sandbox.open({ mode: options.sandbox === "off" ? "off" : "auto" })
+  return [
+    ok("ffmpeg", found.success.ffmpegVersion),
+    encoderFinding(found.success, options),
+    sandboxFinding(report, options.sandbox)
+  ]
 })
 
 export const checkPgDump = Effect.fnUntraced(function* (options: {

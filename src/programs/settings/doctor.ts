@@ -2,7 +2,7 @@
 import { Config } from "effect"
 import { VideoCodec } from "../../domain/media/Codec.ts"
 import { readAll } from "./readAll.ts"
-import { Hwaccel } from "./worker.ts"
+import { Hwaccel, SandboxMode } from "./worker.ts"
 
 export const doctorSettings = readAll({
   databaseUrl: Config.Redacted("VLOG_DATABASE_URL").pipe(Config.option),
@@ -11,5 +11,6 @@ export const doctorSettings = readAll({
   workDir: Config.String("VLOG_WORKER_WORK_DIR").pipe(Config.option),
   codec: Config.schema(VideoCodec, "VLOG_HWACCEL_PREFERRED_CODEC").pipe(Config.withDefault("h264" as const)),
   hwaccel: Config.schema(Hwaccel, "VLOG_HWACCEL_TYPE").pipe(Config.withDefault("auto" as const)),
+  sandbox: SandboxMode,
   backups: Config.String("BACKUP_PATH").pipe(Config.option)
 })

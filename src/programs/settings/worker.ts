@@ -9,6 +9,10 @@ import { readAll } from "./readAll.ts"
 
 export const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
 
+export const SandboxMode = Config.Literals(["auto", "require", "off"], "VLOG_FFMPEG_SANDBOX").pipe(
+  Config.withDefault("auto" as const)
+)
+
 const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 
 /** Plain numbers of seconds, as the compatible protocol's variables have them. */
@@ -52,9 +56,7 @@ export const workerSettings = Effect.map(
     minFree: Config.ByteSize("VLOG_WORKER_MIN_FREE_SPACE").pipe(
       Config.withDefault(ByteSize.fromInputUnsafe("512 MiB"))
     ),
-    sandbox: Config.Literals(["auto", "require", "off"], "VLOG_FFMPEG_SANDBOX").pipe(
-      Config.withDefault("auto" as const)
-    ),
+    sandbox: SandboxMode,
     maxMemory: Config.ByteSize("VLOG_FFMPEG_MAX_MEMORY").pipe(Config.option),
     once: Config.Boolean("VLOG_WORKER_ONCE").pipe(Config.withDefault(false)),
     nvencSessions: Config.schema(Count, "VLOG_NVENC_MAX_SESSIONS").pipe(Config.option),

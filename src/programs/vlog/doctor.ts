@@ -46,7 +46,8 @@ const examine = Effect.gen(function* () {
     ...(yield* checkFfmpeg({
       needed: Option.isSome(settings.workerKey),
       codec: settings.codec,
-      policy: policies[settings.hwaccel]
+      policy: policies[settings.hwaccel],
+      sandbox: settings.sandbox
     })),
     ...(yield* folder("backups", "BACKUP_PATH", settings.backups, (path) =>
       checkFolder("backups", path, "BACKUP_PATH")
@@ -86,7 +87,7 @@ export const doctor = Command.make(
   )
 ).pipe(
   Command.withDescription(
-    "Look at what is configured on this machine: database, storage, Worker API, ffmpeg and every encoder, backups, " +
+    "Look at what is configured on this machine: database, storage, Worker API, ffmpeg, every encoder and the sandbox, backups, " +
       "clocks and versions. Says of each whether it is well, and what to do where it is not. Exit code 1 if there is a problem"
   ),
   Command.withShortDescription("Look at everything that is configured here, and say what to do"),

@@ -1,9 +1,9 @@
 /** `vlog worker`: who may take work, and with which key. */
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { writeFile } from "node:fs/promises"
 import { WorkerAnswer } from "../../adapters/worker-api/contract/Admin.ts"
 import { print } from "../output/Json.ts"
+import { handOver, keyFile, reserve } from "./keyFile.ts"
 import { workerFacts, workerTable } from "./workerText.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
 import { NotThere, Refused } from "./problems.ts"
@@ -28,41 +28,6 @@ const findWorker = Effect.fnUntraced(function* (wanted: string) {
   return worker
 })
 
-const keyFile = Flag.String("key-file").pipe(
-  Flag.withDescription("Write the key into this new file, readable by you alone, and do not print it"),
-  Flag.optional
-)
-
-/** A key that cannot be kept would be lost: whoever asks is told so before it is made. */
-const reserve = Effect.fnUntraced(function* (file: Option.Option<string>) {
-  if (Option.isNone(file)) return
-  yield* Effect.tryPromise({
-    try: () => writeFile(file.value, "", { mode: 0o600, flag: "wx" }),
-    catch: (cause) => new Refused({ problem: `--key-file ${file.value} cannot be made: ${String(cause)}` })
-  })
-})
-
-interface Keyed {
-  readonly worker_id: string
-  readonly api_key: string
-}
-
-/** The key is shown this once: the farm keeps only its digest. */
-const handOver = Effect.fnUntraced(function* <A extends Keyed>(keyed: A, file: Option.Option<string>, text: string) {
-  if (Option.isNone(file)) {
-    return yield* print(keyed, () => `${text}\nIts key, which is not shown again: ${keyed.api_key}`)
-  }
-  yield* Effect.tryPromise({
-    try: () => writeFile(file.value, `${keyed.api_key}\n`),
-    catch: (cause) =>
-      new Refused({
-        problem: `${file.value} cannot be written (${String(cause)}): rotate the key of ${keyed.worker_id}`
-      })
-  })
-  const { api_key: _, ...rest } = keyed
-  yield* print({ ...rest, key_file: file.value }, () => `${text}\nIts key is in ${file.value}.`)
-})
-
 const registerCommand = Command.make(
   "register",
   {
@@ -78,7 +43,7 @@ const registerCommand = Command.make(
     const { api_key, worker_id } = yield* ask((api) =>
       api.admin.register({ payload: { worker_name: Option.getOrNull(options.name), worker_type: options.type } })
     )
-    yield* handOver({ worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
+    yield* handOver("api_key", { worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
   }, withFarm)
 ).pipe(
   Command.withDescription("Make a worker, and the key that it works with"),
@@ -155,6 +120,7 @@ const rotateCommand = Command.make(
       })
     )
     yield* handOver(
+      "api_key",
       { worker_id, api_key, others_expire_at: others_expire_at.toISOString() },
       options.keyFile,
       `${options.worker} has a new key; those of before are taken until ${others_expire_at.toISOString()}.`

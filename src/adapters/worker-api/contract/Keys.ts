@@ -16,7 +16,7 @@ const MintedAnswer = Schema.Struct({
   expires_at: Schema.NullOr(Schema.DateFromString)
 })
 
-const KeyAnswer = Schema.Struct({
+export const KeyAnswer = Schema.Struct({
   id: Schema.String,
   name: Schema.String,
   scope: IssuedKey.fields.scope,
