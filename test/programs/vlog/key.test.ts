@@ -30,10 +30,8 @@ layer(testServer())("vlog key", (it) => {
       assert.strictEqual((yield* as(read.key, "job", "list")).exitCode, 0)
       assert.strictEqual((yield* as(read.key, "key", "create", "more")).exitCode, 77)
 
-      const admin = yield* as(
-        adminSecret,
-        ...["key", "create", "ann", "--scope", "admin", "--expires", "1 hour", "--key-file", file]
-      )
+      const forAnHour = ["--scope", "admin", "--expires", "1 hour", "--key-file", file]
+      const admin = yield* as(adminSecret, "key", "create", "ann", ...forAnHour)
       assert.match(admin.stdout, /^The new key is \S+; it is taken until \d{4}-.*Z\.\nIts key is in .*ann\.key\.$/)
       const secret = (yield* Effect.promise(() => readFile(file, "utf8"))).trim()
       assert.notInclude(admin.stdout + admin.stderr, secret)
