@@ -20,3 +20,10 @@ export type WorkerId = typeof WorkerId.Type
 /** Lower-case hexadecimal SHA-256 of a file's bytes. */
 export const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/)), Schema.brand("Sha256"))
 export type Sha256 = typeof Sha256.Type
+
+/** Lower-case hexadecimal SHA-256 over whatever decides what an encoder makes of a source: parts of one name fit together. */
+export const Fingerprint = Schema.String.pipe(
+  Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/)),
+  Schema.brand("Fingerprint")
+)
+export type Fingerprint = typeof Fingerprint.Type

@@ -2,7 +2,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import { randomUUID } from "node:crypto"
-import { JobId, LeaseId, Sha256, type VideoId, type WorkerId } from "../../src/domain/ids.ts"
+import { Fingerprint, JobId, LeaseId, Sha256, type VideoId, type WorkerId } from "../../src/domain/ids.ts"
 import * as Progress from "../../src/domain/jobs/Progress.ts"
 import { backoffSeconds, lostWorker } from "../../src/domain/jobs/Task.ts"
 import type { Presentation } from "../../src/domain/media/Presentation.ts"
@@ -115,6 +115,7 @@ const writes = Effect.fnUntraced(function* (job: JobId, video: VideoId, holder: 
     held: Effect.asVoid(jobs.held({ video }, holder)),
     renew: Effect.asVoid(jobs.renew({ job }, holder, report)),
     register: jobs.register({ video }, holder, fileOf("seg_00009.m4s")),
+    begin: Effect.asVoid(jobs.begin({ job }, holder, Fingerprint.make("0".repeat(64)))),
     complete: Effect.asVoid(complete(job, holder)),
     fail: Effect.asVoid(jobs.fail({ job }, holder, { error: "broken", retry: true })),
     release: jobs.release({ job }, holder)
@@ -137,6 +138,7 @@ const all = (reason: string) => ({
   held: reason,
   renew: reason,
   register: reason,
+  begin: reason,
   complete: reason,
   fail: reason,
   release: reason
@@ -640,6 +642,82 @@ export const jobStoreContract = <E>(
           (yield* jobs.jobs({ limit: 10, offset: 0 })).map(({ id }) => id),
           [newer, job]
         )
+      }))
+
+    const name = (letter: string) => Fingerprint.make(letter.repeat(64))
+
+    test("hands an attempt what the newest earlier one with the same encoder left, and nobody else's", () =>
+      Effect.gen(function* () {
+        const jobs = yield* JobStore
+        const hands = yield* StoreHands
+        const { id } = yield* addWorker()
+        const { job } = yield* addVideo()
+        const begin = (task: ClaimedTask, letter: string) =>
+          jobs.begin({ job: task.jobId }, holderOf(task, id), name(letter))
+        const next = Effect.andThen(hands.endPauses, claimOne(id))
+        const lose = Effect.andThen(hands.expireLeases, jobs.sweep)
+
+        const first = yield* next
+        assert.isTrue(Option.isNone(yield* begin(first, "a")))
+        yield* jobs.register({ job }, holderOf(first, id), fileOf("seg_00000.m4s", 1))
+        yield* jobs.register({ job }, holderOf(first, id), fileOf("seg_00001.m4s", 2))
+        yield* lose
+        const other = yield* next
+        assert.isTrue(Option.isNone(yield* begin(other, "b")), "another encoder")
+        yield* jobs.release({ job }, holderOf(other, id))
+
+        const second = yield* next
+        const left = Option.getOrThrow(yield* begin(second, "a"))
+        assert.strictEqual(left.lease, first.leaseId)
+        assert.deepStrictEqual(
+          left.files.toSorted((a, b) => a.bytes - b.bytes),
+          [fileOf("seg_00000.m4s", 1), fileOf("seg_00001.m4s", 2)]
+        )
+        const taken = { lease: left.lease, files: [fileOf("seg_00000.m4s", 1)] }
+        yield* jobs.adopt({ job }, holderOf(second, id), taken)
+        yield* jobs.adopt({ job }, holderOf(second, id), taken)
+        assert.deepStrictEqual(
+          yield* jobs.registered(second.leaseId, fileOf("seg_00000.m4s")),
+          Option.some(fileOf("seg_00000.m4s", 1))
+        )
+        assert.isTrue(Option.isNone(yield* jobs.registered(second.leaseId, fileOf("seg_00001.m4s"))))
+        yield* lose
+        const third = yield* next
+        assert.strictEqual(Option.getOrThrow(yield* begin(third, "a")).lease, second.leaseId, "the newest")
+        yield* jobs.adopt({ job }, holderOf(third, id), { lease: second.leaseId, files: taken.files })
+        assert.deepInclude(yield* Effect.flip(begin(second, "a")), { reason: "superseded" })
+        assert.deepInclude(yield* Effect.flip(jobs.adopt({ job }, holderOf(second, id), taken)), {
+          reason: "superseded"
+        })
+
+        yield* jobs.fail({ job }, holderOf(third, id), { error: "pictures are missing", retry: true })
+        const fourth = yield* next
+        assert.isTrue(Option.isNone(yield* begin(fourth, "a")), "what was taken over may be why it failed")
+        yield* jobs.register({ job }, holderOf(fourth, id), fileOf("seg_00000.m4s", 4))
+        yield* jobs.release({ job }, holderOf(fourth, id))
+        assert.strictEqual(Option.getOrThrow(yield* begin(yield* next, "a")).lease, fourth.leaseId)
+      }))
+
+    test("lets nobody adopt the files of another task or of another encoder", () =>
+      Effect.gen(function* () {
+        const jobs = yield* JobStore
+        const { id } = yield* addWorker()
+        yield* addVideo()
+        yield* addVideo()
+        const [one, two] = [yield* claimOne(id), yield* claimOne(id)]
+        yield* jobs.begin({ job: one.jobId }, holderOf(one, id), name("a"))
+        yield* jobs.register({ job: one.jobId }, holderOf(one, id), fileOf("seg_00000.m4s"))
+        assert.isTrue(Option.isNone(yield* jobs.begin({ job: two.jobId }, holderOf(two, id), name("a"))))
+        const from = { lease: one.leaseId, files: [fileOf("seg_00000.m4s")] }
+        yield* Effect.flip(jobs.adopt({ job: two.jobId }, holderOf(two, id), from))
+        yield* jobs.release({ job: one.jobId }, holderOf(one, id))
+        const again = yield* Effect.andThen(
+          jobs.claim({ worker: id, leaseSeconds: 60, job: Option.some(one.jobId) }),
+          Effect.fromOption
+        )
+        yield* jobs.begin({ job: one.jobId }, holderOf(again, id), name("b"))
+        yield* Effect.flip(jobs.adopt({ job: one.jobId }, holderOf(again, id), from))
+        assert.isTrue(Option.isNone(yield* jobs.registered(again.leaseId, fileOf("seg_00000.m4s"))))
       }))
 
     test("ends a worker's leases with its key", () =>

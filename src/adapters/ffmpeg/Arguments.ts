@@ -8,118 +8,14 @@ import { initName, segmentPattern } from "../../domain/media/Segment.ts"
 import * as SegmentGrid from "../../domain/media/SegmentGrid.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { backendOf } from "./backends/index.ts"
+import { audioGraph, decodesOnDevice, scale, toneMap, videoGraph } from "./Graph.ts"
 import { inputOptions } from "./InputOptions.ts"
 
 /** ffmpeg's own list of finished segments; ours are written by the server from what was registered. */
 export const listName = "list.m3u8"
 
-const scale = (rendition: VideoRendition, extra = "") =>
-  `scale=${rendition.width}:${rendition.height}:flags=bicubic${extra},setsar=1`
-
-/** Light as it was graded for HDR is folded into standard range; without this it looks washed out everywhere. */
-const toneMap = [
-  "zscale=t=linear:npl=100",
-  "format=gbrpf32le",
-  "zscale=p=bt709",
-  "tonemap=hable:desat=0",
-  "zscale=t=bt709:m=bt709:r=tv"
-]
-
-/**
- * Timestamps start at zero before `fps` puts them on the grid, or the phase of a source that starts at 21 ms would
- * double a picture. Both filters only look at times, so that they work wherever the picture lies.
- */
-const onGrid = (plan: TranscodePlan): ReadonlyArray<string> => [
-  "setpts=PTS-STARTPTS",
-  `fps=${FrameRate.format(plan.grid.frameRate)}`
-]
-
-/** 8 bit 4:2:0, in the order of planes that whoever takes it next works with. */
-const inMemory = (plan: TranscodePlan) => (backendOf(plan.encoder).hardware === undefined ? "yuv420p" : "nv12")
-
-/** Decoded pictures to the top rung, in the processor's memory. */
-const pictures = (plan: TranscodePlan, top: VideoRendition): ReadonlyArray<string> => {
-  const { deinterlace, fullRange, holdLastPicture, toneMapFrom } = plan.normalisation
-  return [
-    ...(deinterlace ? ["bwdif=mode=send_frame:deint=all"] : []),
-    ...onGrid(plan),
-    ...(holdLastPicture > 0 ? [`tpad=stop_mode=clone:stop_duration=${holdLastPicture.toFixed(6)}`] : []),
-    scale(top, fullRange ? ":in_range=full:out_range=tv" : ""),
-    ...(toneMapFrom === "sdr" ? [] : toneMap),
-    `format=${inMemory(plan)}`
-  ]
-}
-
-/** Filters from the decoder to the top rung, from a rung to the next smaller one, and from a rung to its encoder. */
-interface Route {
-  readonly top: ReadonlyArray<string>
-  lower(rendition: VideoRendition): string
-  readonly encode: ReadonlyArray<string>
-}
-
-const scalesOnDevice = (plan: TranscodePlan) =>
-  plan.encoder.pipeline === "device" ? backendOf(plan.encoder).hardware : undefined
-
-/** A device decodes only what it may also scale: anything that needs the processor's filters is decoded there. */
-const decodesOnDevice = (plan: TranscodePlan) => (plan.normalisation.scalingOnly ? scalesOnDevice(plan) : undefined)
-
-const route = (plan: TranscodePlan, top: VideoRendition): Route => {
-  const { hardware } = backendOf(plan.encoder)
-  const device = scalesOnDevice(plan)
-  if (device === undefined) {
-    const upload = hardware === undefined || hardware.uploadsByItself ? [] : [hardware.upload]
-    return { top: pictures(plan, top), lower: (rendition) => scale(rendition), encode: upload }
-  }
-  const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition)},setsar=1`
-  return {
-    // What the device could not decode comes from the processor, so that either kind of picture is let in.
-    top: plan.normalisation.scalingOnly
-      ? [...onGrid(plan), `format=${inMemory(plan)}|${device.surface}`, device.upload, scaleThere(top)]
-      : [...pictures(plan, top), device.upload],
-    lower: scaleThere,
-    encode: []
-  }
-}
-
-/** Each rung is made from the next larger one: as sharp as from the source, and cheaper. */
-const videoGraph = (plan: TranscodePlan): ReadonlyArray<string> => {
-  const [top, ...lower] = plan.video
-  if (top === undefined) return []
-  const way = route(plan, top)
-  const last = plan.video.length - 1
-  const upload = way.encode.join(",")
-  const outlet = (position: number) => {
-    if (upload === "") return position === last ? `[v${position}]` : `,split=2[v${position}][s${position}]`
-    return position === last
-      ? `,${upload}[v${position}]`
-      : `,split=2[m${position}][s${position}];[m${position}]${upload}[v${position}]`
-  }
-  return [
-    `[0:${plan.videoStream}]${way.top.join(",")}${outlet(0)}`,
-    ...lower.map((rendition, index) => `[s${index}]${way.lower(rendition)}${outlet(index + 1)}`)
-  ]
-}
-
-/** Sound is moved with the pictures, holes in it become silence, and it ends when they end. */
-const sounds = (plan: TranscodePlan, rendition: AudioRendition): string => {
-  const end = plan.duration.toFixed(6)
-  return `[0:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1000:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
-}
-
-/**
- * Beside pictures no packet of sound may come before time zero, as the encoder's run-up of 1024 samples does: so many
- * are left out, and the run-up takes their place.
- */
-const audioGraph = ({ sound, ...plan }: TranscodePlan): ReadonlyArray<string> =>
-  sound === undefined
-    ? plan.audio.map((rendition, position) => `${sounds(plan, rendition)}[a${position}]`)
-    : [
-        `${sounds(plan, sound)},atrim=start_sample=1024,asplit=${plan.video.length}` +
-          plan.video.map((_, position) => `[a${position}]`).join("")
-      ]
-
 /** `event`: the list is rewritten after each segment, while `vod` writes it only at the end. */
-const segments = (folder: string, seconds: number): ReadonlyArray<string> => [
+const segments = (folder: string, seconds: number, first = 0): ReadonlyArray<string> => [
   "-map_metadata",
   "-1",
   "-f",
@@ -136,8 +32,10 @@ const segments = (folder: string, seconds: number): ReadonlyArray<string> => [
   "independent_segments+temp_file",
   "-hls_fmp4_init_filename",
   initName,
+  "-start_number",
+  String(first),
   "-hls_segment_options",
-  "movflags=+frag_discont",
+  `movflags=+frag_discont:fragment_index=${first + 1}`,
   "-hls_segment_filename",
   join(folder, segmentPattern),
   join(folder, listName)
@@ -152,11 +50,11 @@ const cutAfter = (plan: TranscodePlan) => SegmentGrid.segmentSeconds(plan.grid) 
  */
 const keptTimestamps = ["-avoid_negative_ts", "disabled"]
 
-const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: number) => [
+const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: number, firstFrame = 0) => [
   "-map",
   `[v${position}]`,
   "-frames:v",
-  String(plan.frames),
+  String(plan.frames - firstFrame),
   "-c:v",
   plan.encoder.name,
   ...backendOf(plan.encoder).encodeOptions({
@@ -178,12 +76,22 @@ const encodedSound = (rendition: AudioRendition, position: number) => [
   String(rendition.channels)
 ]
 
-const videoOutput = (plan: TranscodePlan, rendition: VideoRendition, position: number, folder: string) => [
-  ...encoded(plan, rendition, position),
-  ...(plan.sound === undefined ? [] : encodedSound(plan.sound, position)),
-  ...keptTimestamps,
-  ...segments(folder, cutAfter(plan))
-]
+const videoOutput = (
+  plan: TranscodePlan,
+  rendition: VideoRendition,
+  position: number,
+  folder: string,
+  firstSegment: number
+) => {
+  const firstFrame = firstSegment * plan.grid.framesPerSegment
+  return [
+    ...encoded(plan, rendition, position, firstFrame),
+    ...(plan.sound === undefined ? [] : encodedSound(plan.sound, position)),
+    ...keptTimestamps,
+    ...(firstSegment === 0 ? [] : ["-output_ts_offset", FrameRate.seconds(plan.grid.frameRate, firstFrame).toFixed(6)]),
+    ...segments(folder, cutAfter(plan), firstSegment)
+  ]
+}
 
 const audioOutput = (plan: TranscodePlan, rendition: AudioRendition, position: number, folder: string) => [
   ...encodedSound(rendition, position),
@@ -207,26 +115,50 @@ export const environmentFor = (encoder: Encoder): Readonly<Record<string, string
 
 const quiet = ["-nostdin", "-hide_banner", "-v", "warning", "-y"]
 
-/** `folderOf` gives each rendition's folder, which must exist. */
+/** Pictures that the first wanted one may be made of: those of a refresh without keyframes take a while to be whole. */
+const runUpSeconds = 5
+
+/** Where in the source, in seconds, to begin to look for a keyframe; 0 where everything has to be decoded. */
+const seekTo = (plan: TranscodePlan, firstFrame: number): number =>
+  plan.seekable ? Math.max(0, plan.videoStart + FrameRate.seconds(plan.grid.frameRate, firstFrame) - runUpSeconds) : 0
+
+/** `itsoffset` gives back what a seek takes from the timestamps, so that they are the same with it and without. */
+const seekOptions = (seconds: number): ReadonlyArray<string> =>
+  seconds === 0 ? [] : ["-itsoffset", seconds.toFixed(6), "-noaccurate_seek", "-ss", seconds.toFixed(6)]
+
+/**
+ * `folderOf` gives each rendition's folder, which must exist. Pictures begin with the segment of number `firstSegment`;
+ * sound is made whole always, because its encoder needs what comes before, and costs next to nothing.
+ */
 export const transcodeArguments = (
   plan: TranscodePlan,
-  paths: { readonly source: string; folderOf(rendition: string): string }
-): ReadonlyArray<string> => [
-  ...quiet,
-  "-progress",
-  "pipe:1",
-  "-stats_period",
-  "0.5",
-  ...deviceOptions(plan),
-  ...threadOptions(plan),
-  ...inputOptions(paths.source),
-  "-filter_complex",
-  [...videoGraph(plan), ...audioGraph(plan)].join(";"),
-  ...plan.video.flatMap((rendition, position) =>
-    videoOutput(plan, rendition, position, paths.folderOf(rendition.name))
-  ),
-  ...plan.audio.flatMap((rendition, position) => audioOutput(plan, rendition, position, paths.folderOf(rendition.name)))
-]
+  paths: { readonly source: string; folderOf(rendition: string): string },
+  firstSegment = 0
+): ReadonlyArray<string> => {
+  const first = firstSegment * plan.grid.framesPerSegment
+  const seek = seekTo(plan, first)
+  const apart = seek > 0 && plan.audio.length > 0
+  return [
+    ...quiet,
+    "-progress",
+    "pipe:1",
+    "-stats_period",
+    "0.5",
+    ...deviceOptions(plan),
+    ...threadOptions(plan),
+    ...seekOptions(seek),
+    ...inputOptions(paths.source),
+    ...(apart ? inputOptions(paths.source) : []),
+    "-filter_complex",
+    [...videoGraph(plan, { first, sought: seek > 0 }), ...audioGraph(plan, apart ? 1 : 0)].join(";"),
+    ...plan.video.flatMap((rendition, position) =>
+      videoOutput(plan, rendition, position, paths.folderOf(rendition.name), firstSegment)
+    ),
+    ...plan.audio.flatMap((rendition, position) =>
+      audioOutput(plan, rendition, position, paths.folderOf(rendition.name))
+    )
+  ]
+}
 
 /** Early enough that nothing is given away, late enough to be past a black start. */
 export const posterAt = (plan: TranscodePlan) => Math.min(plan.duration * 0.2, 30)
@@ -273,6 +205,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
   return {
     videoStream: 0,
     videoStart: 0,
+    seekable: false,
     frames,
     duration: FrameRate.seconds(grid.frameRate, frames),
     grid,

@@ -1,7 +1,10 @@
 /** Transcoder by one ffmpeg a task. */
 import { type Cause, Clock, Context, Duration, Effect, Layer, Queue, Result, Semaphore, Stream } from "effect"
+import { createHash } from "node:crypto"
 import { access, mkdir, readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { Fingerprint } from "../../domain/ids.ts"
+import * as FrameRate from "../../domain/media/FrameRate.ts"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
@@ -72,6 +75,7 @@ interface TranscodeJob {
   readonly plan: TranscodePlan
   readonly source: string
   readonly folder: string
+  readonly madeSegments?: number
 }
 
 type Events = Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
@@ -105,7 +109,7 @@ const make = (options: TranscoderOptions) =>
 
       const child = yield* subprocess.start(
         "ffmpeg",
-        transcodeArguments(job.plan, { source: job.source, folderOf }),
+        transcodeArguments(job.plan, { source: job.source, folderOf }, job.madeSegments),
         sandbox.around({
           purpose: "encode",
           reads: [job.source],
@@ -115,8 +119,11 @@ const make = (options: TranscoderOptions) =>
         })
       )
       const read = makeProgressReader()
+      const before = (job.madeSegments ?? 0) * job.plan.grid.framesPerSegment
       let frames = 0
-      let advancedAt = yield* Clock.monotonicTimeNanos
+      // No frame comes out while those before the first one are decoded, which takes no longer than to play them.
+      const skip = Math.round(FrameRate.seconds(job.plan.grid.frameRate, before) * 1e9)
+      let advancedAt = (yield* Clock.monotonicTimeNanos) + BigInt(skip)
       const follow = Stream.runForEach(
         child.lines,
         Effect.fnUntraced(function* (line) {
@@ -124,7 +131,7 @@ const make = (options: TranscoderOptions) =>
           if (block === null) return
           if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
           frames = block.frames
-          yield* Queue.offer(queue, { _tag: "Advanced", ...block, frames: progress(block.frames) })
+          yield* Queue.offer(queue, { _tag: "Advanced", ...block, frames: progress(before + block.frames) })
         })
       )
       const watch = Effect.gen(function* () {
@@ -188,6 +195,23 @@ const make = (options: TranscoderOptions) =>
         )
       )
 
+    const version = yield* subprocess.run("ffmpeg", ["-version"]).pipe(
+      Effect.map(({ stdout }) => stdout),
+      Effect.mapError(toTranscodeFailed),
+      Effect.cached
+    )
+
+    const fingerprint = (plan: TranscodePlan) =>
+      Effect.map(version, (build) => {
+        const anywhere = { ...plan, threads: null, encoder: { ...plan.encoder, device: null } }
+        const options = transcodeArguments(anywhere, { source: "source", folderOf: (rendition) => rendition })
+        return Fingerprint.make(
+          createHash("sha256")
+            .update(JSON.stringify([build, options]))
+            .digest("hex")
+        )
+      })
+
     const poster = Effect.fn("Transcoder.poster")(function* (job: {
       readonly plan: TranscodePlan
       readonly source: string
@@ -208,6 +232,7 @@ const make = (options: TranscoderOptions) =>
       detect: Effect.provide(detect(options.root ?? "/"), surroundings),
       tryOut: (encoder) => Effect.provide(tryOut(encoder), surroundings),
       transcode,
+      fingerprint,
       poster
     })
   })

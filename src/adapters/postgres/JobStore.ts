@@ -9,12 +9,14 @@ import { makeClaiming } from "./jobs/Claiming.ts"
 import { makeCompleting } from "./jobs/Completing.ts"
 import { makeEnding } from "./jobs/Ending.ts"
 import { makeQueries } from "./jobs/Queries.ts"
+import { makeResuming } from "./jobs/Resuming.ts"
 import { makeSweeping } from "./jobs/Sweeping.ts"
 
 const make = Effect.gen(function* () {
   return JobStore.of({
     ...(yield* makeClaiming),
     ...(yield* makeAttemptWrites),
+    ...(yield* makeResuming),
     ...(yield* makeCompleting),
     ...(yield* makeEnding),
     ...(yield* makeSweeping),

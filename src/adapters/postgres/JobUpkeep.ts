@@ -18,9 +18,15 @@ const silent = (sql: Sql, minutes: number) => sql`
         select from task t
          where t.worker_id = w.id and t.state = 'leased' and t.lease_expires_at > clock_timestamp())`
 
+/** A later attempt at the task of `a` may go on with what this one uploaded. */
+const resumable = (sql: Sql) => sql`
+  a.fingerprint is not null
+  and exists (select from task t where t.id = a.task_id and t.state in ('queued', 'leased'))`
+
 /** Attempts that made something are kept: tasks point at them. */
 const forgettable = (sql: Sql, days: number) => sql`
-  a.outcome in ('failed', 'released', 'expired', 'cancelled') and a.ended_at < now() - make_interval(days => ${days})`
+  a.outcome in ('failed', 'released', 'expired', 'cancelled') and a.ended_at < now() - make_interval(days => ${days})
+  and not (${resumable(sql)})`
 
 const make = Effect.gen(function* () {
   const db = yield* Db
@@ -52,6 +58,8 @@ const make = Effect.gen(function* () {
     (sql) =>
       sql`
       select lease_id as id from task where state = 'leased'
+      union
+      select a.lease_id from attempt a where ${resumable(sql)}
       union
       select t.done_by from task t join job j on j.id = t.job_id where t.done_by is not null and j.state = 'active'`
   )

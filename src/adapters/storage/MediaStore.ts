@@ -89,6 +89,30 @@ const make = (root: string) =>
 
     const placePart = (received: Received, lease: LeaseId) => moveInto(received.path, partPath(lease, received))
 
+    const isFile = (path: string) =>
+      Effect.tryPromise(() => stat(path)).pipe(
+        Effect.match({ onFailure: () => false, onSuccess: (found) => found.isFile() })
+      )
+
+    const hasParts = (lease: LeaseId, files: ReadonlyArray<FileDigest>) =>
+      Effect.map(
+        Effect.forEach(files, (file) => isFile(partPath(lease, file)), { concurrency: 16 }),
+        (there) => there.every(Boolean)
+      )
+
+    const shareParts = Effect.fn("MediaStore.shareParts")(function* (
+      from: LeaseId,
+      to: LeaseId,
+      files: ReadonlyArray<FileDigest>
+    ) {
+      yield* makeFolder(attemptFolder(to))
+      yield* Effect.forEach(files, (file) => linkOrCopy(partPath(from, file), partPath(to, file)), {
+        concurrency: 16,
+        discard: true
+      })
+      yield* syncFolder(attemptFolder(to))
+    })
+
     const assemblePublication = Effect.fn("MediaStore.assemblePublication")(function* (
       publication: LeaseId,
       outputs: ReadonlyArray<TaskOutput>,
@@ -140,14 +164,9 @@ const make = (root: string) =>
     })
 
     const missing = (publication: LeaseId, paths: ReadonlyArray<string>) =>
-      Effect.filter(
-        paths,
-        (path) =>
-          Effect.tryPromise(() => stat(publicationPath(publication, path))).pipe(
-            Effect.match({ onFailure: () => true, onSuccess: (found) => !found.isFile() })
-          ),
-        { concurrency: 16 }
-      )
+      Effect.filter(paths, (path) => Effect.map(isFile(publicationPath(publication, path)), (there) => !there), {
+        concurrency: 16
+      })
 
     const discardAttempt = (lease: LeaseId) => remove(attemptFolder(lease))
 
@@ -163,6 +182,8 @@ const make = (root: string) =>
       sourcePath,
       placePart,
       partPath,
+      hasParts,
+      shareParts,
       assemblePublication,
       assembleDelivery,
       missing,

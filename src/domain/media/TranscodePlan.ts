@@ -24,6 +24,8 @@ export const TranscodePlan = Schema.Struct({
   videoStream: Schema.Int,
   /** Seconds by which the first picture comes after the start of the file: sound is moved by as much. */
   videoStart: Schema.Finite,
+  /** The container has an index by which pictures are found at their times. */
+  seekable: Schema.Boolean,
   /** Frames and seconds of output. */
   frames: Schema.Int,
   duration: Schema.Finite,
@@ -64,6 +66,9 @@ const renditions = (
   return { video: standardRungs(video), audio: [], ...(sound === undefined ? {} : { sound }) }
 }
 
+/** MP4 and Matroska, by ffmpeg's names. In others a seek guesses, and may end up behind the wanted picture. */
+const indexed = /\b(?:mp4|matroska)\b/
+
 /** The whole of a source as one task. */
 export const wholeSource = (
   source: Source,
@@ -89,6 +94,7 @@ export const wholeSource = (
   return {
     videoStream: video.index,
     videoStart: video.start,
+    seekable: indexed.test(source.container),
     frames,
     duration: Rate.seconds(frameRate, frames),
     grid: SegmentGrid.make(frameRate),

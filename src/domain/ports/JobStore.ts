@@ -1,14 +1,15 @@
 /** Where jobs, tasks and leases are kept. The one authority on who may write. */
 import type { Effect } from "effect"
 import { Context, type Option, Schema } from "effect"
-import { JobId, LeaseId, Sha256, TaskId, VideoId, type WorkerId } from "../ids.ts"
+import { type Fingerprint, JobId, LeaseId, Sha256, TaskId, VideoId, type WorkerId } from "../ids.ts"
 import type { Account, Attempt } from "../jobs/Attempt.ts"
 import type { Job, JobStatus } from "../jobs/Job.ts"
+import type { Leavings } from "../jobs/Resumption.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import { TaskKind } from "../jobs/Task.ts"
 import { WantedCodec, type Wishes } from "../jobs/Wishes.ts"
 import type { Published } from "../media/PlaylistPresentation.ts"
-import type { RegisteredFile } from "../media/Segment.ts"
+import type { FileDigest, RegisteredFile } from "../media/Segment.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { TraceContext } from "../telemetry/TraceContext.ts"
 import { SourceFile } from "../videos/Video.ts"
@@ -150,6 +151,23 @@ export class JobStore extends Context.Service<
       holder: Holder,
       file: RegisteredFile
     ): Effect.Effect<void, LeaseRefused | FileConflict | StoreUnavailable>
+
+    /**
+     * Notes which encoder the attempt works with, and gives what the newest earlier attempt at the task with the same one
+     * registered. None after a failure of an attempt that had gone on with such files: they may be why.
+     */
+    begin(
+      subject: Subject,
+      holder: Holder,
+      fingerprint: Fingerprint
+    ): Effect.Effect<Option.Option<Leavings>, LeaseRefused | StoreUnavailable>
+
+    /** Makes files of an earlier attempt at the task with the same encoder files of this one. Again is no error. */
+    adopt(
+      subject: Subject,
+      holder: Holder,
+      from: { readonly lease: LeaseId; readonly files: ReadonlyArray<FileDigest> }
+    ): Effect.Effect<void, LeaseRefused | StoreUnavailable>
 
     /** A file of an attempt, if it was registered. */
     registered(

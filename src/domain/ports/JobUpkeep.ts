@@ -23,7 +23,7 @@ export class JobUpkeep extends Context.Service<
     /** Marks them as offline, until they are heard of again. */
     markOffline(options: { readonly silentMinutes: number }): Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
 
-    /** Leases whose files may still be written, or still be needed for a publication. */
+    /** Leases whose files may still be written, still be needed for a publication, or still be gone on with. */
     readonly reachableLeases: Effect.Effect<ReadonlySet<LeaseId>, StoreUnavailable>
     /** Publications that viewers are shown. */
     readonly publications: Effect.Effect<ReadonlyArray<LeaseId>, StoreUnavailable>

@@ -57,6 +57,10 @@ export class MediaStore extends Context.Service<
     /** Stores a received file in the attempt's own folder under its digest: the same file twice is one file. */
     placePart(received: Received, lease: LeaseId): Effect.Effect<void, MediaStoreError>
     partPath(lease: LeaseId, file: FileDigest): string
+    /** Whether all of these are there. */
+    hasParts(lease: LeaseId, files: ReadonlyArray<FileDigest>): Effect.Effect<boolean>
+    /** Makes an earlier attempt's files another one's too. */
+    shareParts(from: LeaseId, to: LeaseId, files: ReadonlyArray<FileDigest>): Effect.Effect<void, MediaStoreError>
 
     /**
      * Makes the folder that viewers will read, complete and durable, before any pointer names it. Doing it again gives

@@ -1,6 +1,7 @@
 /** Turns a source into the segments of a plan. */
 import type { Effect, Stream } from "effect"
 import { Context, Schema } from "effect"
+import type { Fingerprint } from "../ids.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import type { RenditionName } from "../media/Rendition.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
@@ -23,7 +24,7 @@ export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("Tran
 }
 
 export type TranscodeEvent =
-  /** `frames` counts output pictures, `speed` is media seconds per second. */
+  /** `frames` counts output pictures, with those that were there before, `speed` is media seconds per second. */
   | { readonly _tag: "Advanced"; readonly frames: number; readonly speed: number | null }
   /** A file is complete on disk and will not change. */
   | { readonly _tag: "FileReady"; readonly rendition: RenditionName; readonly name: string; readonly path: string }
@@ -35,12 +36,18 @@ export class Transcoder extends Context.Service<
     readonly detect: Effect.Effect<Capabilities, TranscodeFailed>
     /** Makes a few frames with one of the encoders, as `detect` does. */
     tryOut(encoder: Encoder): Effect.Effect<void, TranscodeFailed>
-    /** Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. */
+    /**
+     * Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. Where the
+     * first `madeSegments` segments of the pictures are there already, it makes those after them, and all of the sound.
+     */
     transcode(job: {
       readonly plan: TranscodePlan
       readonly source: string
       readonly folder: string
+      readonly madeSegments?: number
     }): Stream.Stream<TranscodeEvent, TranscodeFailed>
+    /** Names what decides which bytes come out: this build of ffmpeg and every option, but no device and no number of threads. */
+    fingerprint(plan: TranscodePlan): Effect.Effect<Fingerprint, TranscodeFailed>
     /** Writes one representative picture as JPEG. */
     poster(job: {
       readonly plan: TranscodePlan

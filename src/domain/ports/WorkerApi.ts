@@ -3,8 +3,9 @@ import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { SourceFacts } from "../videos/Video.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
-import type { LeaseId } from "../ids.ts"
+import type { Fingerprint, LeaseId } from "../ids.ts"
 import type { FailureReason } from "../jobs/FailureReason.ts"
+import type { Leavings } from "../jobs/Resumption.ts"
 import type { Progress } from "../jobs/Progress.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { Presentation } from "../media/Presentation.ts"
@@ -62,6 +63,13 @@ export class WorkerApi extends Context.Service<
     ): Effect.Effect<void, ApiError>
     /** Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. */
     download(task: ClaimedTask, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+    /** Says which encoder works on the task, and asks what an earlier attempt with the same one left. */
+    begin(task: ClaimedTask, fingerprint: Fingerprint): Effect.Effect<Option.Option<Leavings>, ApiError>
+    /** Takes over files of an earlier attempt, without sending them. */
+    adopt(
+      task: ClaimedTask,
+      from: { readonly lease: LeaseId; readonly files: ReadonlyArray<FileDigest> }
+    ): Effect.Effect<void, ApiError>
     upload(task: ClaimedTask, file: FileDigest, path: string): Effect.Effect<void, ApiError | WorkspaceError>
     complete(
       task: ClaimedTask,

@@ -3,6 +3,7 @@ import { Clock, Effect, Metric, Ref, Result, Stream } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
 import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
 import { percentOf } from "../jobs/Progress.ts"
+import type { Resumption } from "../jobs/Resumption.ts"
 import type { WantedCodec } from "../jobs/Wishes.ts"
 import type { VideoCodec } from "../media/Codec.ts"
 import type { Encoder } from "../media/Encoder.ts"
@@ -24,6 +25,7 @@ import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { type TaskFolder, Workspace } from "../ports/Workspace.ts"
 import { recordSpan } from "../telemetry/PastSpan.ts"
+import { findResumption, takingOver } from "./Resume.ts"
 import { makeUploads } from "../telemetry/Uploads.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { Encoders } from "../workers/Encoders.ts"
@@ -80,6 +82,50 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
     return { ...digest, facts } satisfies RegisteredFile
   })
 
+  /** Sends what comes of an encode. `resumed` is there already. */
+  const deliver = <E, R>(
+    plan: TranscodePlan,
+    output: string,
+    events: Stream.Stream<TranscodeEvent, E, R>,
+    resumed: Resumption | null
+  ) => {
+    let counted = (resumed?.segments ?? 0) * plan.grid.framesPerSegment
+    return events.pipe(
+      Stream.tap((event) => {
+        if (event._tag !== "Advanced") return Effect.void
+        const more = Math.max(0, event.frames - counted)
+        counted += more
+        return Effect.andThen(
+          Metric.update(framesEncodedBy(plan.encoder), more),
+          Ref.update(report, advanced(plan, event))
+        )
+      }),
+      Stream.filter((event) => event._tag === "FileReady"),
+      // The init segments of what is resumed are registered already.
+      Stream.filter(({ name, rendition }) => !isAmong(resumed, { name, rendition })),
+      Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
+      Stream.runCollect,
+      Effect.raceFirst(workspace.guard),
+      Effect.tapError(() => Effect.ignore(workspace.remove(output))),
+      Effect.onExit(() => uploads.record),
+      Effect.map((files): ReadonlyArray<RegisteredFile> => [...(resumed?.files ?? []), ...files])
+    )
+  }
+
+  /** All of the plan, or what an earlier attempt left to do of it. */
+  const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {
+    const job = { plan, source: folder.source, folder: output }
+    const afresh = deliver(plan, output, transcoder.transcode(job), null)
+    if (resumed === null) return yield* afresh
+    const adopted = Ref.update(sent, (count) => count + 1)
+    const rest = transcoder.transcode({ ...job, madeSegments: resumed.segments })
+    return yield* deliver(plan, output, takingOver(task, resumed, adopted)(rest), resumed).pipe(
+      Effect.catchTag("OtherEncoder", ({ rendition }) =>
+        Effect.andThen(Effect.logWarning("earlier segments do not fit, all are made anew", { rendition }), afresh)
+      )
+    )
+  })
+
   const encode = Effect.fnUntraced(function* (encoder: Encoder, turn: number) {
     const plan = yield* Effect.withSpan(
       planned(source, { encoder, threads: options.threads, packaging: task.packaging }),
@@ -87,36 +133,23 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
     )
     const startedAt = yield* Clock.currentTimeMillis
     const facts = factsOf(source, plan)
-    const output = `${folder.output}/${turn}`
-    let counted = 0
     yield* Ref.set(sent, 0)
     yield* Effect.annotateCurrentSpan(encoderAttributes(encoder))
     yield* Ref.update(report, ({ progress }) => ({ facts, progress }))
+    const resumed = yield* findResumption(task, plan)
     yield* Effect.logInfo("planned", {
       frames: plan.frames,
       frameRate: FrameRate.format(plan.grid.frameRate),
       encoder: describe(encoder),
-      renditions: renditionNames(plan)
+      renditions: renditionNames(plan),
+      resumedSegments: resumed?.segments ?? 0
     })
 
     yield* at("thumbnail", 8)
     const poster = yield* makePoster(plan, folder)
 
     yield* at("transcode", 10)
-    const files = yield* transcoder.transcode({ plan, source: folder.source, folder: output }).pipe(
-      Stream.tap((event) => {
-        if (event._tag !== "Advanced") return Effect.void
-        const more = Math.max(0, event.frames - counted)
-        counted += more
-        return Effect.andThen(Metric.update(framesEncodedBy(encoder), more), Ref.update(report, advanced(plan, event)))
-      }),
-      Stream.filter((event) => event._tag === "FileReady"),
-      Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
-      Stream.runCollect,
-      Effect.raceFirst(workspace.guard),
-      Effect.tapError(() => Effect.ignore(workspace.remove(output))),
-      Effect.onExit(() => uploads.record)
-    )
+    const files = yield* make(plan, `${folder.output}/${turn}`, resumed)
     yield* recordRenditions(plan, files, startedAt)
     return { plan, facts, files: [...files, yield* send(poster)] }
   }, inStep("encode"))
@@ -140,6 +173,9 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   yield* Ref.update(report, finished(plan))
   yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)
+
+const isAmong = (resumed: Resumption | null, file: { readonly name: string; readonly rendition: string }) =>
+  resumed?.files.some(({ name, rendition }) => name === file.name && rendition === file.rendition) === true
 
 const failedDevice = (error: { readonly _tag: string }): error is TranscodeFailed =>
   error._tag === "TranscodeFailed" && ["device", "sessions"].includes((error as TranscodeFailed).reason)

@@ -206,8 +206,8 @@ const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: Fiber
 })
 
 /**
- * Takes no more tasks, and gives the one in hand its time: what is given back starts from the beginning elsewhere, so
- * that minutes here may save hours. Then, or in a hurry, the attempts are interrupted, which gives their tasks back.
+ * Takes no more tasks, and gives the one in hand its time: what is given back goes on elsewhere with what was uploaded,
+ * but only with the same encoder, and after the source was fetched again. Then, or in a hurry, the attempts are interrupted, which gives their tasks back.
  */
 const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet<boolean>) {
   yield* WorkerState.update(() => ({ phase: "draining" }))

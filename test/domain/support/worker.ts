@@ -1,6 +1,7 @@
 /** A worker whose surroundings are in memory: an API that notes what it was told, an encoder that takes as long as asked. */
 import { Clock, Effect, Layer, Stream } from "effect"
 import * as FrameRate from "../../../src/domain/media/FrameRate.ts"
+import { Fingerprint } from "../../../src/domain/ids.ts"
 import type { Encoder } from "../../../src/domain/media/Encoder.ts"
 import type { SegmentFacts } from "../../../src/domain/media/Segment.ts"
 import { initName, segmentName } from "../../../src/domain/media/Segment.ts"
@@ -97,7 +98,17 @@ const wellMade = (plan: TranscodePlan, folder: string): ReadonlyArray<Made> => {
 type Api = WorkerApi["Service"]
 
 export interface Call {
-  readonly name: "heartbeat" | "claim" | "renew" | "download" | "upload" | "complete" | "fail" | "release"
+  readonly name:
+    | "heartbeat"
+    | "claim"
+    | "renew"
+    | "download"
+    | "begin"
+    | "adopt"
+    | "upload"
+    | "complete"
+    | "fail"
+    | "release"
   /** Seconds since the test began. */
   readonly at: number
   readonly argument: unknown
@@ -144,9 +155,13 @@ export const makeWorker = (
   const { api = {} } = options
   const pace = (seconds: number) => (seconds === 0 ? Effect.void : Effect.sleep(`${seconds} seconds`))
 
-  const transcode: Transcoder["Service"]["transcode"] = ({ folder, plan }) => {
+  const transcode: Transcoder["Service"]["transcode"] = ({ folder, madeSegments = 0, plan }) => {
+    const there = new Set(Array.from({ length: madeSegments }, (_, index) => segmentName(index)))
+    const pictures = new Set(plan.video.map(({ name }) => name))
     const files = wellMade(plan, folder).filter(
-      ({ event }) => !(options.lost ?? []).includes(`${event.rendition}/${event.name}`)
+      ({ event }) =>
+        !(options.lost ?? []).includes(`${event.rendition}/${event.name}`) &&
+        !(pictures.has(event.rendition) && there.has(event.name))
     )
     for (const file of files) facts.set(file.event.path, file.facts)
     return Stream.unwrap(
@@ -175,6 +190,8 @@ export const makeWorker = (
         claim: noted("claim", null, api.claim ?? Effect.succeedNone),
         renew: (task, report) => noted("renew", report, api.renew?.(task, report) ?? Effect.void),
         download: (task, path) => noted("download", path, api.download?.(task, path) ?? Effect.void),
+        begin: (task, fingerprint) => noted("begin", fingerprint, api.begin?.(task, fingerprint) ?? Effect.succeedNone),
+        adopt: (task, from) => noted("adopt", from, api.adopt?.(task, from) ?? Effect.void),
         upload: (task, file, path) => noted("upload", file, api.upload?.(task, file, path) ?? Effect.void),
         complete: (task, output) => noted("complete", output, api.complete?.(task, output) ?? Effect.void),
         fail: (task, failure) => noted("fail", failure, api.fail?.(task, failure) ?? Effect.void),
@@ -210,6 +227,7 @@ export const makeWorker = (
               options.detect ?? Effect.as(pace(options.trialSeconds ?? 0), capable(options.encoders ?? [software])),
             tryOut: () => Effect.void,
             transcode: options.transcode ?? transcode,
+            fingerprint: () => Effect.succeed(Fingerprint.make("f".repeat(64))),
             poster: ({ path }) =>
               Effect.sync(() => {
                 facts.set(path, { _tag: "Attachment" })

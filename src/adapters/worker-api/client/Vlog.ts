@@ -233,6 +233,9 @@ export const makeVlog = (options: {
       Effect.flatMap(sourceSize(task), (bytes) =>
         download({ client: http, address, headers, task: { ...task, source: { ...task.source, bytes } }, path })
       ),
+    // It knows nothing of what was uploaded before.
+    begin: () => Effect.succeedNone,
+    adopt: () => Effect.void,
     upload,
     complete,
     fail: (task, failure) =>

@@ -93,6 +93,8 @@ const make = (options: ClientOptions) =>
     const job = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: { [leaseHeader]: task.leaseId } })
     /** Whether this server keeps more of an attempt than its error. */
     let accounts = false
+    /** Whether this server knows what earlier attempts left. */
+    let resumes = false
     const headersOf = (task: ClaimedTask) => ({ [keyHeader]: Redacted.value(key), [leaseHeader]: task.leaseId })
 
     /** VLog's own server does not say what it is. */
@@ -108,6 +110,7 @@ const make = (options: ClientOptions) =>
         })
       )
       accounts = answer.server?.features.includes("account") === true
+      resumes = answer.server?.features.includes("resume") === true
       yield* Ref.set(isVlog, answer.server === undefined)
       return { welcome: answer.version_ok, cancelled: (answer.cancelled ?? []).map(({ lease_id }) => lease_id) }
     })
@@ -190,9 +193,24 @@ const make = (options: ClientOptions) =>
       )
     }, again)
 
+    const begin: WorkerApi["Service"]["begin"] = Effect.fn("WorkerApi.begin")(function* (task, fingerprint) {
+      if (!resumes) return Option.none()
+      const { resume } = yield* taskError(client.worker.begin({ ...job(task), payload: { fingerprint } }))
+      return resume === null ? Option.none() : Option.some({ lease: resume.lease_id, files: resume.files })
+    }, again)
+
+    const adopt: WorkerApi["Service"]["adopt"] = Effect.fn("WorkerApi.adopt")(function* (task, { files, lease }) {
+      const digests = files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 }))
+      const [first, ...rest] = digests
+      if (first === undefined) return
+      yield* taskError(client.worker.adopt({ ...job(task), payload: { lease_id: lease, files: [first, ...rest] } }))
+    }, again)
+
     const ours: Dialect = {
       claim,
       renew,
+      begin,
+      adopt,
       download: (task, path) => download({ client: http, address, headers: headersOf(task), task, path }),
       upload: Effect.fn("WorkerApi.upload")(send, again),
       complete,
@@ -217,6 +235,8 @@ const make = (options: ClientOptions) =>
       claim: inTheirWords(({ claim }) => claim),
       renew: (...call) => inTheirWords(({ renew }) => renew(...call)),
       download: (...call) => inTheirWords(({ download }) => download(...call)),
+      begin: (...call) => inTheirWords(({ begin }) => begin(...call)),
+      adopt: (...call) => inTheirWords(({ adopt }) => adopt(...call)),
       upload: (...call) => inTheirWords(({ upload }) => upload(...call)),
       complete: (...call) => inTheirWords(({ complete }) => complete(...call)),
       fail: (...call) => inTheirWords(({ fail }) => fail(...call)),

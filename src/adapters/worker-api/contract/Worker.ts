@@ -1,12 +1,12 @@
 /** The routes that workers call: VLog's Worker API, with what we add to it. Every addition may be ignored. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { JobId, LeaseId, Sha256, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
+import { Fingerprint, JobId, LeaseId, Sha256, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { RenditionStatus, Step } from "../../../domain/jobs/Progress.ts"
 import { WantedCodec } from "../../../domain/jobs/Wishes.ts"
 import { TaskKind } from "../../../domain/jobs/Task.ts"
 import { LanguageTag } from "../../../domain/media/Language.ts"
-import { FileDigest } from "../../../domain/media/Segment.ts"
+import { FileDigest, RegisteredFile } from "../../../domain/media/Segment.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { TraceContext } from "../../../domain/telemetry/TraceContext.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
@@ -182,6 +182,24 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       headers: { "x-lease-seconds": Schema.optionalKey(Schema.FiniteFromString) },
       success: ClaimAnswer,
       error: Unavailable
+    }),
+    /** Ours: with which encoder the attempt works, and what an earlier attempt with the same one left. */
+    HttpApiEndpoint.post("begin", "/api/worker/:job_id/begin", {
+      params: jobParams,
+      headers: lease,
+      payload: Schema.Struct({ fingerprint: Fingerprint }),
+      success: Schema.Struct({
+        resume: Schema.NullOr(Schema.Struct({ lease_id: LeaseId, files: Schema.Array(RegisteredFile) }))
+      }),
+      error: [Forbidden, NotFound, Conflict, Unavailable]
+    }),
+    /** Ours: makes files of that attempt files of this one. */
+    HttpApiEndpoint.post("adopt", "/api/worker/:job_id/adopt", {
+      params: jobParams,
+      headers: lease,
+      payload: Schema.Struct({ lease_id: LeaseId, files: Schema.NonEmptyArray(FileDigest) }),
+      success: Ok,
+      error: [Forbidden, NotFound, Conflict, Unavailable, StorageFull]
     }),
     HttpApiEndpoint.post("progress", "/api/worker/:job_id/progress", {
       params: jobParams,

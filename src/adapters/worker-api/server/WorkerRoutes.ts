@@ -20,6 +20,7 @@ import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { claimTask } from "../../../domain/programs/ClaimTask.ts"
 import { completeDelivery } from "../../../domain/programs/CompleteDelivery.ts"
 import { completeTask } from "../../../domain/programs/CompleteTask.ts"
+import { adoptParts, beginAttempt } from "../../../domain/programs/ResumeAttempt.ts"
 import { receiveDelivered } from "../../../domain/programs/ReceiveDelivery.ts"
 import { receivePart } from "../../../domain/programs/ReceivePart.ts"
 import { type BodyRefused, requestBody } from "../../http/Body.ts"
@@ -44,7 +45,7 @@ import { ApiSettings } from "./Settings.ts"
 import { verify } from "./Verification.ts"
 
 /** What this server adds to the protocol; a worker uses an addition only when it is named here. */
-const features = ["lease", "task", "release", "files", "wait", "cancelled", "account"] as const
+const features = ["lease", "task", "release", "files", "wait", "cancelled", "account", "resume"] as const
 
 const isRenditionName = Schema.is(RenditionName)
 const decodeDelivered = Schema.decodeUnknownOption(DeliveredPath)
@@ -194,6 +195,35 @@ export const workerRoutes = HttpApiBuilder.group(
           yield* countJob("started")
           yield* Effect.logInfo("claimed", { job: claimed.value.jobId, attempt: claimed.value.attempt, worker: id })
           return claimAnswer(claimed.value, Option.getOrNull(video)?.facts ?? null, leaseSeconds)
+        })
+      )
+      .handle(
+        "begin",
+        Effect.fnUntraced(function* ({ headers, params, payload }) {
+          const holder = yield* holderOf(headers)
+          const left = yield* beginAttempt({ job: params.job_id }, holder, payload.fingerprint).pipe(
+            Effect.provideService(JobStore, jobs),
+            Effect.provideService(MediaStore, media),
+            Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
+          )
+          return { resume: Option.getOrNull(Option.map(left, ({ files, lease }) => ({ lease_id: lease, files }))) }
+        })
+      )
+      .handle(
+        "adopt",
+        Effect.fnUntraced(function* ({ headers, params, payload: { files, lease_id } }) {
+          const holder = yield* holderOf(headers)
+          yield* adoptParts({ job: params.job_id }, holder, { lease: lease_id, files }).pipe(
+            Effect.provideService(JobStore, jobs),
+            Effect.provideService(MediaStore, media),
+            Effect.catchTags({
+              LeaseRefused: leaseRefused(holder.lease !== null),
+              MediaStoreError: diskRefused,
+              StoreUnavailable: unavailable
+            })
+          )
+          yield* Effect.logInfo("resumed", { job: params.job_id, files: files.length, from: lease_id })
+          return { status: "ok" as const }
         })
       )
       .handle(

@@ -1,0 +1,125 @@
+/** The filters of a plan: from decoded pictures to each rung's encoder, and from sounds to theirs. */
+import * as FrameRate from "../../domain/media/FrameRate.ts"
+import type { AudioRendition, VideoRendition } from "../../domain/media/Rendition.ts"
+import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
+import { backendOf } from "./backends/index.ts"
+
+export const scale = (rendition: VideoRendition, extra = "") =>
+  `scale=${rendition.width}:${rendition.height}:flags=bicubic${extra},setsar=1`
+
+/** Light as it was graded for HDR is folded into standard range; without this it looks washed out everywhere. */
+export const toneMap = [
+  "zscale=t=linear:npl=100",
+  "format=gbrpf32le",
+  "zscale=p=bt709",
+  "tonemap=hable:desat=0",
+  "zscale=t=bt709:m=bt709:r=tv"
+]
+
+/** An encode of the frames from `first` on. `sought`: the decoder does not begin with the source's first picture. */
+export interface Part {
+  readonly first: number
+  readonly sought: boolean
+}
+
+/**
+ * Timestamps start at zero before `fps` puts them on the grid, or the phase of a source that starts at 21 ms would
+ * double a picture. The filters only look at times, so that they work wherever the picture lies.
+ */
+const onGrid = (plan: TranscodePlan, { first, sought }: Part): ReadonlyArray<string> => {
+  const { holdLastPicture } = plan.normalisation
+  const fps = `fps=${FrameRate.format(plan.grid.frameRate)}`
+  return [
+    sought ? `setpts=round(PTS-(${plan.videoStart.toFixed(6)})/TB)` : "setpts=PTS-STARTPTS",
+    fps,
+    ...(holdLastPicture > 0 ? [`tpad=stop_mode=clone:stop_duration=${holdLastPicture.toFixed(6)}`] : []),
+    // On the grid a time is a frame's number. The rate is said again, because `setpts` makes ffmpeg 7 forget it.
+    ...(first === 0 ? [] : [`trim=start_pts=${first}`, "setpts=PTS-STARTPTS", fps])
+  ]
+}
+
+/** 8 bit 4:2:0, in the order of planes that whoever takes it next works with. */
+const inMemory = (plan: TranscodePlan) => (backendOf(plan.encoder).hardware === undefined ? "yuv420p" : "nv12")
+
+/** Decoded pictures to the top rung, in the processor's memory. */
+const pictures = (plan: TranscodePlan, top: VideoRendition, part: Part): ReadonlyArray<string> => {
+  const { deinterlace, fullRange, toneMapFrom } = plan.normalisation
+  return [
+    ...(deinterlace ? ["bwdif=mode=send_frame:deint=all"] : []),
+    ...onGrid(plan, part),
+    scale(top, fullRange ? ":in_range=full:out_range=tv" : ""),
+    ...(toneMapFrom === "sdr" ? [] : toneMap),
+    `format=${inMemory(plan)}`
+  ]
+}
+
+/** Filters from the decoder to the top rung, from a rung to the next smaller one, and from a rung to its encoder. */
+interface Route {
+  readonly top: ReadonlyArray<string>
+  lower(rendition: VideoRendition): string
+  readonly encode: ReadonlyArray<string>
+}
+
+const scalesOnDevice = (plan: TranscodePlan) =>
+  plan.encoder.pipeline === "device" ? backendOf(plan.encoder).hardware : undefined
+
+/** A device decodes only what it may also scale: anything that needs the processor's filters is decoded there. */
+export const decodesOnDevice = (plan: TranscodePlan) =>
+  plan.normalisation.scalingOnly ? scalesOnDevice(plan) : undefined
+
+const route = (plan: TranscodePlan, top: VideoRendition, part: Part): Route => {
+  const { hardware } = backendOf(plan.encoder)
+  const device = scalesOnDevice(plan)
+  if (device === undefined) {
+    const upload = hardware === undefined || hardware.uploadsByItself ? [] : [hardware.upload]
+    return { top: pictures(plan, top, part), lower: (rendition) => scale(rendition), encode: upload }
+  }
+  const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition)},setsar=1`
+  return {
+    // What the device could not decode comes from the processor, so that either kind of picture is let in.
+    top: plan.normalisation.scalingOnly
+      ? [...onGrid(plan, part), `format=${inMemory(plan)}|${device.surface}`, device.upload, scaleThere(top)]
+      : [...pictures(plan, top, part), device.upload],
+    lower: scaleThere,
+    encode: []
+  }
+}
+
+const whole: Part = { first: 0, sought: false }
+
+/** Each rung is made from the next larger one: as sharp as from the source, and cheaper. */
+export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArray<string> => {
+  const [top, ...lower] = plan.video
+  if (top === undefined) return []
+  const way = route(plan, top, part)
+  const last = plan.video.length - 1
+  const upload = way.encode.join(",")
+  const outlet = (position: number) => {
+    if (upload === "") return position === last ? `[v${position}]` : `,split=2[v${position}][s${position}]`
+    return position === last
+      ? `,${upload}[v${position}]`
+      : `,split=2[m${position}][s${position}];[m${position}]${upload}[v${position}]`
+  }
+  return [
+    `[0:${plan.videoStream}]${way.top.join(",")}${outlet(0)}`,
+    ...lower.map((rendition, index) => `[s${index}]${way.lower(rendition)}${outlet(index + 1)}`)
+  ]
+}
+
+/** Sound is moved with the pictures, holes in it become silence, and it ends when they end. */
+const sounds = (plan: TranscodePlan, rendition: AudioRendition, input: number): string => {
+  const end = plan.duration.toFixed(6)
+  return `[${input}:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1000:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
+}
+
+/**
+ * Beside pictures no packet of sound may come before time zero, as the encoder's run-up of 1024 samples does: so many
+ * are left out, and the run-up takes their place.
+ */
+export const audioGraph = ({ sound, ...plan }: TranscodePlan, input: number): ReadonlyArray<string> =>
+  sound === undefined
+    ? plan.audio.map((rendition, position) => `${sounds(plan, rendition, input)}[a${position}]`)
+    : [
+        `${sounds(plan, sound, input)},atrim=start_sample=1024,asplit=${plan.video.length}` +
+          plan.video.map((_, position) => `[a${position}]`).join("")
+      ]

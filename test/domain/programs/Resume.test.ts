@@ -1,0 +1,107 @@
+/** A worker whose task was begun by another. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Ref } from "effect"
+import * as Progress from "../../../src/domain/jobs/Progress.ts"
+import type { FileDigest, RegisteredFile } from "../../../src/domain/media/Segment.ts"
+import { initName, segmentName } from "../../../src/domain/media/Segment.ts"
+import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
+import type { TranscodePlan } from "../../../src/domain/media/TranscodePlan.ts"
+import { type AttemptReport, transcodeTask } from "../../../src/domain/programs/TranscodeTask.ts"
+import { Encoders } from "../../../src/domain/workers/Encoders.ts"
+import { leaseId, sha256 } from "../support/ids.ts"
+import { source } from "../support/sources.ts"
+import { claimedTask, makeWorker } from "../support/worker.ts"
+
+const encoder = { name: "libx264", codec: "h264", backend: "software", device: null } as const
+
+/** Segments of 100, 100 and 50 pictures. */
+const plan: TranscodePlan = wholeSource(source(), { encoder })
+
+/** Init segments are told apart by the rendition, other files by nothing. */
+const shaOf = ({ name, rendition }: { readonly name: string; readonly rendition: string }) =>
+  sha256(name === initName ? 10 + plan.video.findIndex((own) => own.name === rendition) : 99)
+
+const left = (changed: boolean): ReadonlyArray<RegisteredFile> =>
+  plan.video.flatMap(({ height, name: rendition, width }) => [
+    {
+      rendition,
+      name: initName,
+      bytes: 1000,
+      sha256: changed ? sha256(77) : shaOf({ rendition, name: initName }),
+      facts: { _tag: "VideoInit" as const, codecs: "avc1.64001f", timescale: 25, width, height }
+    },
+    ...[0, 1].map((index) => ({
+      rendition,
+      name: segmentName(index),
+      bytes: 1000,
+      sha256: sha256(index),
+      facts: {
+        _tag: "MediaSegment" as const,
+        decodeTime: index * 100,
+        duration: 100,
+        samples: 100,
+        startsWithKeyframe: true
+      }
+    }))
+  ])
+
+const run = Effect.fnUntraced(function* (files: ReadonlyArray<RegisteredFile>) {
+  const worker = makeWorker({
+    api: { begin: () => Effect.succeedSome({ lease: leaseId(9), files }) },
+    digest: ({ name, rendition }) =>
+      Effect.succeed({ rendition, name, bytes: 1000, sha256: shaOf({ rendition, name }) })
+  })
+  const report = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
+  const notes = yield* Ref.make<ReadonlyArray<string>>([])
+  yield* Effect.gen(function* () {
+    yield* (yield* Encoders).discover
+    yield* transcodeTask({
+      task: claimedTask(),
+      codec: "h264",
+      policy: { backends: ["*"] },
+      threads: null,
+      report,
+      notes
+    })
+  }).pipe(Effect.provide(worker.layer))
+  const names = (call: "upload" | "adopt") =>
+    worker.called(call).flatMap(({ argument }) => {
+      const told = argument as FileDigest | { readonly files: ReadonlyArray<FileDigest> }
+      return ("files" in told ? told.files : [told]).map(({ name, rendition }) => `${rendition}/${name}`)
+    })
+  const completed = worker.called("complete")[0]?.argument as { readonly files: ReadonlyArray<RegisteredFile> }
+  return {
+    calls: worker.calls.map(({ name }) => name),
+    uploaded: names("upload"),
+    adopted: names("adopt"),
+    published: completed.files.map(({ name, rendition }) => `${rendition}/${name}`).toSorted()
+  }
+})
+
+const everything = [
+  ...[...plan.video, ...plan.audio].flatMap(({ name }) =>
+    [initName, segmentName(0), segmentName(1), segmentName(2)].map((part) => `${name}/${part}`)
+  ),
+  "poster/poster.jpg"
+].toSorted()
+
+describe("a task that another attempt began", () => {
+  it.effect("is gone on with: what is there is taken over, and only the rest is sent", () =>
+    Effect.gen(function* () {
+      const { adopted, calls, published, uploaded } = yield* run(left(false))
+      assert.isBelow(calls.indexOf("adopt"), calls.indexOf("upload"), "nothing is sent before")
+      assert.strictEqual(adopted.length, plan.video.length * 3)
+      assert.deepStrictEqual([...adopted, ...uploaded].toSorted(), everything)
+      assert.deepStrictEqual(published, everything)
+    })
+  )
+
+  it.effect("is made afresh where the encoder turns out to be another, with nothing of before", () =>
+    Effect.gen(function* () {
+      const { adopted, published, uploaded } = yield* run(left(true))
+      assert.deepStrictEqual(adopted, [])
+      assert.deepStrictEqual(uploaded.toSorted(), everything)
+      assert.deepStrictEqual(published, everything)
+    })
+  )
+})

@@ -1,0 +1,189 @@
+/** A job whose workers die in the middle of it: the next goes on with what they uploaded, and nobody can see where. */
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
+import { existsSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { ffmpegWith, packetsOf, watch } from "../support/media.ts"
+import { TestDatabase } from "../support/postgres.ts"
+import { freePort, processesOf, type Program, start, stopAll, until } from "../support/programs.ts"
+import { readHls, spanOf } from "./published.ts"
+
+/** Five segments, of which the last is short. */
+const frames = 483
+const segment = 100
+const x264 = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -crf 30 -g 250 -c:a aac"
+
+const adminSecret = "a secret of more than sixteen letters"
+const scope = Scope.makeUnsafe()
+let folder: string
+let address: string
+let key: string
+let film: string
+let api: Program
+
+const asAdmin = async <A>(path: string, init: RequestInit = {}): Promise<A> => {
+  const response = await fetch(`${address}${path}`, {
+    ...init,
+    headers: { "x-admin-secret": adminSecret, "content-type": "application/json" }
+  })
+  assert.isTrue(response.ok, `${path}: ${response.status}`)
+  return (await response.json()) as A
+}
+
+const attemptsPath = () => join(folder, "storage", "attempts")
+const partsOf = (lease: string) => readdirSync(join(attemptsPath(), lease)).length
+const leases = () => (existsSync(attemptsPath()) ? readdirSync(attemptsPath()) : [])
+
+/** Tells how many frames it encoded, as often as it is asked. */
+const startWorker = async () => {
+  const port = await freePort()
+  const program = start("worker", [], {
+    VLOG_WORKER_API_URL: address,
+    VLOG_WORKER_API_KEY: key,
+    VLOG_WORKER_WORK_DIR: join(folder, "work"),
+    VLOG_WORKER_HEALTH_PORT: String(port),
+    VLOG_WORKER_POLL_INTERVAL: "0.2",
+    VLOG_WORKER_LEASE_SECONDS: "5",
+    VLOG_WORKER_DRAIN_SECONDS: "1"
+  })
+  const encoded = async () => {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    return [...text.matchAll(/^vlog_worker_frames_encoded_total\{[^}]*\} (\S+)$/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0
+    )
+  }
+  return { program, encoded }
+}
+
+const upload = async (name: string) => {
+  const { video } = await asAdmin<{ video: { slug: string } }>(`/api/videos?filename=${name}.mp4`, {
+    method: "POST",
+    body: await readFile(film)
+  })
+  return video.slug
+}
+
+const published = (slug: string, worker: Program) =>
+  until(
+    `${slug} is published`,
+    async () =>
+      (await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${slug}`)).video.published_at !== null,
+    { within: 120_000, details: () => `${api.output()}\n${worker.output()}` }
+  )
+
+beforeAll(async () => {
+  folder = await mkdtemp("/tmp/vlog-resume-")
+  await chmod(folder, 0o755)
+  film = join(folder, "film.mp4")
+  await ffmpegWith(
+    `-f lavfi -i testsrc2=s=854x480:r=25:d=20,noise=alls=12:allf=t -f lavfi -i sine=f=440:r=48000:d=20 -frames:v ${frames} ${x264}`,
+    film
+  )
+  const context = await Effect.runPromise(Layer.buildWithScope(TestDatabase.layer, scope))
+  const port = await freePort()
+  address = `http://127.0.0.1:${port}`
+  api = start("api", [], {
+    VLOG_DATABASE_URL: Redacted.value(Context.get(context, TestDatabase).url),
+    VLOG_WORKER_ADMIN_SECRET: adminSecret,
+    VLOG_STORAGE_PATH: join(folder, "storage"),
+    VLOG_WORKER_API_HOST: "127.0.0.1",
+    VLOG_WORKER_API_PORT: String(port),
+    VLOG_SWEEP_INTERVAL: "500 millis"
+  })
+  await until("the API is healthy", () =>
+    fetch(`${address}/api/health`).then(
+      (response) => response.ok,
+      () => false
+    )
+  )
+  const registered = await asAdmin<{ api_key: string }>("/api/worker/register", {
+    method: "POST",
+    body: JSON.stringify({ worker_name: "one" })
+  })
+  key = registered.api_key
+})
+
+afterAll(async () => {
+  await stopAll()
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe("a job whose workers die", () => {
+  it("ends as if nothing had happened, without doing again what was done", async () => {
+    const broken = await upload("broken")
+    const seen = new Set<string>()
+    /** The attempt has uploaded this many files. */
+    const uploaded = async (count: number, worker: Program) => {
+      let lease: string | undefined
+      await until(
+        `an attempt has ${count} files`,
+        () => {
+          lease = leases().find((name) => !seen.has(name))
+          return lease !== undefined && partsOf(lease) >= count
+        },
+        { within: 60_000, every: 20, details: () => worker.output() }
+      )
+      seen.add(lease!)
+    }
+
+    const first = await startWorker()
+    await uploaded(4, first.program)
+    const ofFirst = await first.encoded()
+    first.program.kill("SIGKILL")
+    await first.program.ended
+    await until("its ffmpeg has gone", () => !processesOf(folder).some(({ command }) => command.startsWith("ffmpeg")))
+
+    const second = await startWorker()
+    await second.program.said('"claimed"', { within: 40_000 })
+    await second.program.said(/"resumedSegments":[1-9]/)
+    // What it takes over, and something of its own.
+    await uploaded(7, second.program)
+    const ofSecond = await second.encoded()
+    second.program.kill("SIGTERM")
+    assert.deepStrictEqual(await second.program.ended, { code: 0, signal: null }, second.program.output())
+    assert.include(second.program.output(), "task given back")
+
+    const third = await startWorker()
+    await third.program.said(/"resumedSegments":[2-9]/)
+    await published(broken, third.program)
+    const ofThird = await third.encoded()
+
+    const whole = await upload("whole")
+    await published(whole, third.program)
+    const ofWhole = (await third.encoded()) - ofThird
+    third.program.kill("SIGTERM")
+    await third.program.ended
+
+    assert.strictEqual(ofWhole, frames)
+    const total = ofFirst + ofSecond + ofThird
+    assert.isAtMost(total, 1.15 * ofWhole + 2 * segment)
+    assert.isAtMost(ofThird, ofWhole - 2 * segment)
+
+    const [resumed, clean] = await Promise.all(
+      [broken, whole].map((slug) => readHls(`${address}/videos/${slug}/master.m3u8`, join(folder, slug)))
+    )
+    for (const [position, variant] of resumed!.video.entries()) {
+      const twin = clean!.video[position]!
+      const times = async (path: string) =>
+        (await packetsOf(path, "v:0")).map(({ time }) => time.toFixed(5)).toSorted((a, b) => Number(a) - Number(b))
+      assert.deepStrictEqual(await times(variant.path), await times(twin.path))
+      assert.deepStrictEqual(
+        await Promise.all(variant.segments.map((part) => spanOf(part, "v:0"))),
+        await Promise.all(twin.segments.map((part) => spanOf(part, "v:0")))
+      )
+      const shown = await watch(variant.path)
+      assert.strictEqual(shown.complaints, "")
+      assert.strictEqual(shown.frames, frames)
+    }
+    assert.deepStrictEqual(
+      resumed!.audio.map(({ segments }) => segments.map(({ seconds }) => seconds)),
+      clean!.audio.map(({ segments }) => segments.map(({ seconds }) => seconds))
+    )
+    assert.deepStrictEqual(readdirSync(join(folder, "storage", "tmp")), [])
+    const workers = processesOf(folder).filter(({ command }) => /ffmpeg|worker\.ts/.test(command))
+    assert.deepStrictEqual(workers, [])
+  })
+})
