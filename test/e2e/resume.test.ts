@@ -10,8 +10,8 @@ import { freePort, processesOf, type Program, start, stopAll, until } from "../s
 import { readHls, spanOf } from "./published.ts"
 
 /** Five segments, of which the last is short. */
-const frames = 483
-const segment = 100
+const frames = 290
+const segment = 60
 const x264 = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -crf 30 -g 250 -c:a aac"
 
 const adminSecret = "a secret of more than sixteen letters"
@@ -45,7 +45,7 @@ const startWorker = async () => {
     VLOG_WORKER_HEALTH_PORT: String(port),
     VLOG_WORKER_POLL_INTERVAL: "0.2",
     VLOG_WORKER_LEASE_SECONDS: "5",
-    VLOG_WORKER_DRAIN_SECONDS: "1"
+    VLOG_WORKER_DRAIN_SECONDS: "0"
   })
   const encoded = async () => {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
@@ -78,7 +78,7 @@ beforeAll(async () => {
   await chmod(folder, 0o755)
   film = join(folder, "film.mp4")
   await ffmpegWith(
-    `-f lavfi -i testsrc2=s=854x480:r=25:d=20,noise=alls=12:allf=t -f lavfi -i sine=f=440:r=48000:d=20 -frames:v ${frames} ${x264}`,
+    `-f lavfi -i testsrc2=s=854x480:r=15:d=20,noise=alls=12:allf=t -f lavfi -i sine=f=440:r=48000:d=20 -frames:v ${frames} ${x264}`,
     film
   )
   const context = await Effect.runPromise(Layer.buildWithScope(TestDatabase.layer, scope))
@@ -130,7 +130,8 @@ describe("a job whose workers die", () => {
     }
 
     const first = await startWorker()
-    await uploaded(4, first.program)
+    // Of sound, and the first segment of each picture rendition at least.
+    await uploaded(8, first.program)
     const ofFirst = await first.encoded()
     first.program.kill("SIGKILL")
     await first.program.ended
@@ -140,7 +141,7 @@ describe("a job whose workers die", () => {
     await second.program.said('"claimed"', { within: 40_000 })
     await second.program.said(/"resumedSegments":[1-9]/)
     // What it takes over, and something of its own.
-    await uploaded(7, second.program)
+    await uploaded(9, second.program)
     const ofSecond = await second.encoded()
     second.program.kill("SIGTERM")
     assert.deepStrictEqual(await second.program.ended, { code: 0, signal: null }, second.program.output())
