@@ -131,6 +131,30 @@ describe("the cleanup", () => {
     )
   )
 
+  it.live("leaves what a later attempt may go on with, and its memory, until the job is over", () =>
+    withFarm((root) =>
+      Effect.gen(function* () {
+        yield* execute(`${farm};
+          insert into video (id, slug, title, source_file_name, source_extension, source_bytes, source_sha256)
+          overriding system value values (50, 'begun', 'V', 'v.mp4', '.mp4', 1, 'x');
+          insert into job (id, video_id) overriding system value values (50, 50);
+          insert into task (id, job_id, kind, state, attempt) overriding system value values (50, 50, 'whole', 'queued', 1);
+          insert into attempt (lease_id, task_id, attempt, claimed_at, ended_at, outcome, fingerprint)
+          values ('${lease(50)}', 50, 1, now() - interval '200 days', now() - interval '199 days', 'expired', 'same'),
+                 ('${lease(51)}', 50, 1, now() - interval '200 days', now() - interval '199 days', 'expired', null)`)
+        for (const n of [50, 51]) yield* oldFile(root, "attempts", lease(n), "part")
+        const before = yield* cleanup(options)
+        assert.deepStrictEqual(before.attempts, [lease(51)])
+        const known = yield* execute("select lease_id from attempt where task_id = 50")
+        assert.deepStrictEqual([...known], [{ lease_id: lease(50) }])
+        yield* execute(`
+          update task set state = 'cancelled' where id = 50;
+          update job set state = 'cancelled', ended_at = now() where id = 50`)
+        assert.deepStrictEqual((yield* cleanup(options)).attempts, [lease(50)])
+      })
+    )
+  )
+
   it.live("removes the files of a deleted video that whoever deleted it left behind", () =>
     withFarm((root) =>
       Effect.gen(function* () {
