@@ -49,6 +49,18 @@ const teardown =
       ? onExit(Number(process.exitCode ?? (kind === "service" ? 0 : interruptedExitCode)))
       : Runtime.defaultTeardown(exit, onExit)
 
+/**
+ * Node.js waits for whatever is open, and after success nobody ends it. A collector that does not answer keeps a
+ * connection open for ten seconds; by now all that matters is done. What was written is let out first.
+ */
+const leaveAtOnce =
+  (end: Runtime.Teardown): Runtime.Teardown =>
+  (exit, onExit) =>
+    end(exit, (code) => {
+      onExit(code)
+      process.stdout.write("", () => process.exit())
+    })
+
 /** What a shell shows for a program that SIGTERM has ended. */
 const interruptedExitCode = 143
 
@@ -88,6 +100,6 @@ export const launch = (
   const observed = main.pipe(Effect.provide(Layer.provideMerge(telemetry(program), logging(kind))))
   NodeRuntime.runMain(Effect.tapCause(observed, explain), {
     disableErrorReporting: true,
-    teardown: teardown(kind)
+    teardown: leaveAtOnce(teardown(kind))
   })
 }

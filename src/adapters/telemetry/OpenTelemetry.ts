@@ -42,10 +42,12 @@ const traces = () => {
 }
 
 /** What the variables do not say: a signal that is wanted has OTLP for an exporter. */
-const defaults = {
-  OTEL_METRICS_EXPORTER: "otlp",
-  OTEL_METRIC_EXPORT_TIMEOUT: String(shutdownMillis),
-  OTEL_BLRP_EXPORT_TIMEOUT: String(shutdownMillis)
+const defaults = { OTEL_METRICS_EXPORTER: "otlp" }
+
+/** Effect's exporters take what is said of an export for the time that their end may take, which is ours to say. */
+const limits = {
+  OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: String(shutdownMillis),
+  OTEL_EXPORTER_OTLP_LOGS_TIMEOUT: String(shutdownMillis)
 }
 
 export const layer = (
@@ -67,6 +69,8 @@ export const layer = (
     ...otlp
   ).pipe(
     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer]),
-    Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...defaults, ...Object.fromEntries(given) })))
+    Layer.provide(
+      ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...defaults, ...Object.fromEntries(given), ...limits }))
+    )
   )
 }
