@@ -3,6 +3,7 @@ import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { JobId } from "../../../domain/ids.ts"
 import { JobControl } from "../../../domain/ports/JobControl.ts"
+import { JobNews } from "../../../domain/ports/JobNews.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { Api } from "../contract/Api.ts"
@@ -27,6 +28,7 @@ export const jobRoutes = HttpApiBuilder.group(
     const jobs = yield* JobStore
     const videos = yield* VideoStore
     const control = yield* JobControl
+    const news = yield* JobNews
     const followers = yield* Followers
     const events = yield* makeJobEvents
 
@@ -85,6 +87,7 @@ export const jobRoutes = HttpApiBuilder.group(
         Effect.fnUntraced(
           function* ({ params }) {
             yield* control.retry(params.job_id)
+            yield* news.tell(params.job_id)
             yield* Effect.logInfo("job queued again", { job: params.job_id })
             return jobAnswer(yield* find(params.job_id))
           },
@@ -96,6 +99,7 @@ export const jobRoutes = HttpApiBuilder.group(
         Effect.fnUntraced(
           function* ({ params }) {
             yield* countAttempts("cancelled", yield* control.cancel(params.job_id))
+            yield* news.tell(params.job_id)
             yield* Effect.logInfo("job cancelled", { job: params.job_id })
             return jobAnswer(yield* find(params.job_id))
           },
@@ -107,6 +111,7 @@ export const jobRoutes = HttpApiBuilder.group(
         Effect.fnUntraced(
           function* ({ params, payload }) {
             yield* control.prioritise(params.job_id, payload.priority)
+            yield* news.tell(params.job_id)
             yield* Effect.logInfo("priority changed", { job: params.job_id, priority: payload.priority })
             return jobAnswer(yield* find(params.job_id))
           },

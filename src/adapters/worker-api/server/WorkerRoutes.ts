@@ -258,6 +258,7 @@ export const workerRoutes = HttpApiBuilder.group(
             })
           )
           if (outcome === "completed") {
+            yield* news.tell(params.job_id)
             yield* count(params.job_id, holder.worker)
             yield* Effect.logInfo("completed", { job: params.job_id, worker: holder.worker })
           }
@@ -283,6 +284,7 @@ export const workerRoutes = HttpApiBuilder.group(
             .pipe(
               Effect.catchTags({ LeaseRefused: leaseRefused(holder.lease !== null), StoreUnavailable: unavailable })
             )
+          yield* news.tell(params.job_id)
           yield* countJob(willRetry ? "retried" : "failed")
           yield* countFailedAttempt(payload.reason)
           yield* Effect.logWarning("attempt failed", { job: params.job_id, willRetry, problem: payload.error_message })
