@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
+          fileParallelism: true,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 }
