@@ -20,11 +20,10 @@ export default defineConfig({
       },
       {
         extends: true,
-        // These measure and take ports: one file at a time, after everything else has ended.
+        // Whole programs that encode: after everything else has ended.
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: true,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           sequence: { groupOrder: 1 }

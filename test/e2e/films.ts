@@ -74,7 +74,7 @@ export const lateMkv = async (folder: string): Promise<Film> => {
 
 /** Long enough to be interrupted in the middle. `seed` makes it another file. */
 export const longMp4 = async (folder: string, seed: number): Promise<Film> => {
-  const film = shape(854, 480, { numerator: 30, denominator: 1 }, 600 + seed)
+  const film = shape(640, 360, { numerator: 30, denominator: 1 }, 600 + seed)
   const slug = `long-${seed}`
   const path = join(folder, `${slug}.mp4`)
   await ffmpeg([...inputs(film), "-map", "[a]", ...`${x264} -c:a aac -movflags +faststart`.split(" "), path])
