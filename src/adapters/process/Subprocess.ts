@@ -2,7 +2,7 @@
  * Runs external programs. One acquisition is one child in a process group of its own: leaving the scope (success,
  * failure, interruption) stops the whole group and does not return before the child is reaped.
  */
-import { constants, readdirSync, readFileSync } from "node:fs"
+import { constants } from "node:fs"
 import { access } from "node:fs/promises"
 import { constants as os } from "node:os"
 import { isAbsolute, resolve } from "node:path"
@@ -10,6 +10,7 @@ import { PassThrough, type Readable, type Writable } from "node:stream"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Duration, Effect, Layer, Schema, type Scope, Stream } from "effect"
 import { execa } from "execa"
+import { groupExists } from "./groups.ts"
 import { findOnPath } from "./programs.ts"
 import { commandText, makeTail } from "./text.ts"
 
@@ -342,28 +343,6 @@ function spawnProblem(cause: unknown): string {
   if (code === "ENOENT") return "there is no such file, or no such working directory"
   if (code === "EACCES") return "this user may not execute it"
   return cause instanceof Error ? cause.message : String(cause)
-}
-
-function groupExists(pid: number | undefined): boolean {
-  if (pid === undefined) return false
-  try {
-    process.kill(-pid, 0)
-  } catch {
-    return false
-  }
-  return process.platform !== "linux" || readdirSync("/proc").some((entry) => livesInGroup(entry, pid))
-}
-
-/** A zombie has ended, however long the init of this machine or container takes to notice (proc_pid_stat(5)). */
-function livesInGroup(entry: string, group: number): boolean {
-  if (!/^\d+$/.test(entry)) return false
-  try {
-    const stat = readFileSync(`/proc/${entry}/stat`, "utf8")
-    const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    return Number(pgrp) === group && state !== "Z" && state !== "X"
-  } catch {
-    return false
-  }
 }
 
 /** Resolves when there is room for more, or when nobody will ever read it. */
