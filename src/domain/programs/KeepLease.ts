@@ -5,7 +5,7 @@ import { fencedAfterSeconds, renewEverySeconds } from "../jobs/Lease.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
-import type { AttemptReport } from "./TranscodeTask.ts"
+import type { AttemptReport } from "./AttemptReport.ts"
 
 /** Never succeeds. Fails with `LeaseLost` as soon as the answer to a heartbeat names the lease as one that was ended. */
 export const untilCancelled = Effect.fnUntraced(function* (

@@ -1,10 +1,7 @@
 /** One attempt of a worker at one task, from the download to the published output. */
-import { Clock, Effect, Metric, Ref, Result, Stream } from "effect"
+import { Clock, Effect, Metric, Ref, Result } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
-import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
-import { percentOf } from "../jobs/Progress.ts"
-import type { Resumption } from "../jobs/Resumption.ts"
-import type { WantedCodec } from "../jobs/Wishes.ts"
+import type { Step } from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import { describe } from "../media/Encoder.ts"
@@ -19,26 +16,17 @@ import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import { renditionNames, wholeSource } from "../media/TranscodePlan.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { MediaProbe } from "../ports/MediaProbe.ts"
-import { SegmentInspector } from "../ports/SegmentInspector.ts"
-import type { TranscodeEvent } from "../ports/Transcoder.ts"
-import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
+import { Transcoder } from "../ports/Transcoder.ts"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { type TaskFolder, Workspace } from "../ports/Workspace.ts"
 import { recordSpan } from "../telemetry/PastSpan.ts"
-import { findResumption, takingOver } from "./Resume.ts"
-import { makeUploads } from "../telemetry/Uploads.ts"
 import type { SourceFacts } from "../videos/Video.ts"
 import { Encoders } from "../workers/Encoders.ts"
-import { bytesDownloaded, encodeSpeedBy, framesEncodedBy, inStep } from "../workers/Metrics.ts"
-
-/** What the attempt has to tell, read by the lease's renewal. */
-export interface AttemptReport {
-  readonly progress: Progress
-  readonly facts: SourceFacts | null
-}
-
-/** Segments on their way at once: enough to fill a link, few enough that a slow one does not pile up files in memory. */
-const uploadsAtOnce = 4
+import { bytesDownloaded, encodeSpeedBy, inStep } from "../workers/Metrics.ts"
+import { type AttemptReport, finished } from "./AttemptReport.ts"
+import { firstThatWorks } from "./FirstThatWorks.ts"
+import { findResumption } from "./Resume.ts"
+import { sendingOutput } from "./SendOutput.ts"
 
 export const transcodeTask = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
@@ -54,8 +42,6 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   const api = yield* WorkerApi
   const workspace = yield* Workspace
   const probe = yield* MediaProbe
-  const transcoder = yield* Transcoder
-  const inspector = yield* SegmentInspector
   const at = (step: Step, percent: number) =>
     Ref.update(report, ({ facts, progress }) => ({ facts, progress: { ...progress, step, percent } }))
 
@@ -69,62 +55,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   const rejected = objection(source)
   if (rejected !== null) return yield* rejected
 
-  const sent = yield* Ref.make(0)
-  const uploads = yield* makeUploads
-  const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
-    const facts = yield* inspector
-      .inspect({ name: file.name, path: file.path })
-      .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
-    const digest = yield* workspace.digest(file)
-    yield* Ref.update(sent, (count) => count + 1)
-    yield* uploads.track(digest.bytes, api.upload(task, digest, file.path))
-    yield* workspace.remove(file.path)
-    return { ...digest, facts } satisfies RegisteredFile
-  })
-
-  /** Sends what comes of an encode. `resumed` is there already. */
-  const deliver = <E, R>(
-    plan: TranscodePlan,
-    output: string,
-    events: Stream.Stream<TranscodeEvent, E, R>,
-    resumed: Resumption | null
-  ) => {
-    let counted = (resumed?.segments ?? 0) * plan.grid.framesPerSegment
-    return events.pipe(
-      Stream.tap((event) => {
-        if (event._tag !== "Advanced") return Effect.void
-        const more = Math.max(0, event.frames - counted)
-        counted += more
-        return Effect.andThen(
-          Metric.update(framesEncodedBy(plan.encoder), more),
-          Ref.update(report, advanced(plan, event))
-        )
-      }),
-      Stream.filter((event) => event._tag === "FileReady"),
-      // The init segments of what is resumed are registered already.
-      Stream.filter(({ name, rendition }) => !isAmong(resumed, { name, rendition })),
-      Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
-      Stream.runCollect,
-      Effect.raceFirst(workspace.guard),
-      Effect.tapError(() => Effect.ignore(workspace.remove(output))),
-      Effect.onExit(() => uploads.record),
-      Effect.map((files): ReadonlyArray<RegisteredFile> => [...(resumed?.files ?? []), ...files])
-    )
-  }
-
-  /** All of the plan, or what an earlier attempt left to do of it. */
-  const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {
-    const job = { plan, source: folder.source, folder: output }
-    const afresh = deliver(plan, output, transcoder.transcode(job), null)
-    if (resumed === null) return yield* afresh
-    const adopted = Ref.update(sent, (count) => count + 1)
-    const rest = transcoder.transcode({ ...job, madeSegments: resumed.segments })
-    return yield* deliver(plan, output, takingOver(task, resumed, adopted)(rest), resumed).pipe(
-      Effect.catchTag("OtherEncoder", ({ rendition }) =>
-        Effect.andThen(Effect.logWarning("earlier segments do not fit, all are made anew", { rendition }), afresh)
-      )
-    )
-  })
+  const { make, send, sent } = yield* sendingOutput({ task, source: folder.source, report })
 
   const encode = Effect.fnUntraced(function* (encoder: Encoder, turn: number) {
     const plan = yield* Effect.withSpan(
@@ -173,51 +104,6 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   yield* Ref.update(report, finished(plan))
   yield* Effect.logInfo("completed", { files: files.length, encoder: describe(plan.encoder) })
 }, Effect.scoped)
-
-const isAmong = (resumed: Resumption | null, file: { readonly name: string; readonly rendition: string }) =>
-  resumed?.files.some(({ name, rendition }) => name === file.name && rendition === file.rendition) === true
-
-const failedDevice = (error: { readonly _tag: string }): error is TranscodeFailed =>
-  error._tag === "TranscodeFailed" && ["device", "sessions"].includes((error as TranscodeFailed).reason)
-
-/**
- * Goes down the chain while devices fail. All segments of an attempt come from one encoder, and what was registered
- * stays as it is: once something was sent, another encoder needs another attempt.
- */
-const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
-  chain: ReadonlyArray<Encoder>,
-  wanted: WantedCodec,
-  sent: Effect.Effect<number>,
-  encode: (encoder: Encoder, turn: number) => Effect.Effect<A, E, R>,
-  notes: Ref.Ref<ReadonlyArray<string>>
-) {
-  const encoders = yield* Encoders
-  const note = (text: string) => Ref.update(notes, (said) => [...said, text])
-  let problem = wanted.required
-    ? `No encoder for ${wanted.name}, which the job requires, works on this machine`
-    : "No encoder works on this machine"
-  let details = ""
-  for (const [turn, encoder] of chain.entries()) {
-    const tried = yield* Effect.result(encoders.using(encoder, encode(encoder, turn)))
-    if (Result.isSuccess(tried)) {
-      if (turn > 0) yield* note(`Encoded with ${describe(encoder)} instead`)
-      return tried.success
-    }
-    const error = tried.failure
-    if (encoder.backend === "software" || !failedDevice(error)) return yield* Effect.fail(error)
-    // One whose sessions are taken has nothing wrong with it, and is asked again by the next task.
-    yield* error.reason === "sessions" ? encoders.busy(encoder) : encoders.refuse(encoder, error.problem)
-    problem = `${describe(encoder)} failed: ${error.problem}`
-    yield* note(problem)
-    details = error.details
-    if ((yield* sent) > 0) {
-      problem = `${problem}. The next attempt uses another encoder, because what was uploaded is this one's`
-      break
-    }
-    yield* Effect.logWarning("encoder failed, trying the next", { encoder: describe(encoder), problem: error.problem })
-  }
-  return yield* new TranscodeFailed({ reason: "device", problem, details })
-})
 
 const encoderAttributes = (encoder: Encoder) => ({
   "vlog.encoder.name": encoder.name,
@@ -279,48 +165,6 @@ const factsOf = (source: Source, plan: TranscodePlan): SourceFacts => ({
   ...displaySize(source.video),
   duration: plan.duration
 })
-
-const share = { first: 10, last: 97 }
-
-/** All renditions come from one decoder, so that they advance together. */
-const advanced =
-  (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly _tag: "Advanced" }>) =>
-  ({ facts }: AttemptReport): AttemptReport => {
-    const percent = percentOf(event.frames, plan.frames)
-    const left = FrameRate.seconds(plan.grid.frameRate, Math.max(0, plan.frames - event.frames))
-    const secondsLeft = event.speed === null || event.speed <= 0 ? null : left / event.speed
-    return {
-      facts,
-      progress: {
-        step: "transcode",
-        percent: share.first + Math.floor((percent * (share.last - share.first)) / 100),
-        renditions: renditionNames(plan).map((name): RenditionProgress => ({
-          name,
-          status: "in_progress",
-          percent,
-          speed: event.speed,
-          secondsLeft
-        }))
-      }
-    }
-  }
-
-const finished =
-  (plan: TranscodePlan) =>
-  ({ facts }: AttemptReport): AttemptReport => ({
-    facts,
-    progress: {
-      step: "finalize",
-      percent: 100,
-      renditions: renditionNames(plan).map((name) => ({
-        name,
-        status: "uploaded",
-        percent: 100,
-        speed: null,
-        secondsLeft: 0
-      }))
-    }
-  })
 
 /** One frame more or less is rounding where a source has a variable rate; none may be missing where it is constant. */
 const allowedFrames = 1

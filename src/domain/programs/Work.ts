@@ -13,9 +13,10 @@ import { taskEnded, taskSeconds, touchMetrics } from "../workers/Metrics.ts"
 import { spanOf } from "../telemetry/TraceContext.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { type AttemptError, endingOf, reasonOf, worthRetrying } from "./AttemptEnding.ts"
+import type { AttemptReport } from "./AttemptReport.ts"
 import { introduce, rechecks } from "./Introduce.ts"
 import { keepLease, untilCancelled } from "./KeepLease.ts"
-import { type AttemptReport, transcodeTask } from "./TranscodeTask.ts"
+import { transcodeTask } from "./TranscodeTask.ts"
 
 export interface WorkSettings {
   readonly codec: VideoCodec

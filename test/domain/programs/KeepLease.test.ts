@@ -5,7 +5,7 @@ import { fencedAfterSeconds } from "../../../src/domain/jobs/Lease.ts"
 import * as Progress from "../../../src/domain/jobs/Progress.ts"
 import { ApiRefused, ApiUnavailable, LeaseLost, WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { keepLease } from "../../../src/domain/programs/KeepLease.ts"
-import type { AttemptReport } from "../../../src/domain/programs/TranscodeTask.ts"
+import type { AttemptReport } from "../../../src/domain/programs/AttemptReport.ts"
 import { int } from "../support/arbitraries.ts"
 import { claimedTask } from "../support/worker.ts"
 

@@ -1,0 +1,56 @@
+/** What an attempt tells while it goes on. */
+import type { Progress, RenditionProgress } from "../jobs/Progress.ts"
+import { percentOf } from "../jobs/Progress.ts"
+import * as FrameRate from "../media/FrameRate.ts"
+import type { TranscodePlan } from "../media/TranscodePlan.ts"
+import { renditionNames } from "../media/TranscodePlan.ts"
+import type { TranscodeEvent } from "../ports/Transcoder.ts"
+import type { SourceFacts } from "../videos/Video.ts"
+
+/** Read by the lease's renewal. */
+export interface AttemptReport {
+  readonly progress: Progress
+  readonly facts: SourceFacts | null
+}
+
+const share = { first: 10, last: 97 }
+
+/** All renditions come from one decoder, so that they advance together. */
+export const advanced =
+  (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly _tag: "Advanced" }>) =>
+  ({ facts }: AttemptReport): AttemptReport => {
+    const percent = percentOf(event.frames, plan.frames)
+    const left = FrameRate.seconds(plan.grid.frameRate, Math.max(0, plan.frames - event.frames))
+    const secondsLeft = event.speed === null || event.speed <= 0 ? null : left / event.speed
+    return {
+      facts,
+      progress: {
+        step: "transcode",
+        percent: share.first + Math.floor((percent * (share.last - share.first)) / 100),
+        renditions: renditionNames(plan).map((name): RenditionProgress => ({
+          name,
+          status: "in_progress",
+          percent,
+          speed: event.speed,
+          secondsLeft
+        }))
+      }
+    }
+  }
+
+export const finished =
+  (plan: TranscodePlan) =>
+  ({ facts }: AttemptReport): AttemptReport => ({
+    facts,
+    progress: {
+      step: "finalize",
+      percent: 100,
+      renditions: renditionNames(plan).map((name) => ({
+        name,
+        status: "uploaded",
+        percent: 100,
+        speed: null,
+        secondsLeft: 0
+      }))
+    }
+  })

@@ -1,0 +1,93 @@
+/** The files of an attempt on their way: out of the encoder, looked into, uploaded and off the disk. */
+import { Effect, Metric, Ref, Stream } from "effect"
+import type { Resumption } from "../jobs/Resumption.ts"
+import type { RegisteredFile } from "../media/Segment.ts"
+import type { TranscodePlan } from "../media/TranscodePlan.ts"
+import type { ClaimedTask } from "../ports/JobStore.ts"
+import { SegmentInspector } from "../ports/SegmentInspector.ts"
+import type { TranscodeEvent } from "../ports/Transcoder.ts"
+import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
+import { WorkerApi } from "../ports/WorkerApi.ts"
+import { Workspace } from "../ports/Workspace.ts"
+import { makeUploads } from "../telemetry/Uploads.ts"
+import { framesEncodedBy } from "../workers/Metrics.ts"
+import { advanced, type AttemptReport } from "./AttemptReport.ts"
+import { takingOver } from "./Resume.ts"
+
+/** Segments on their way at once: enough to fill a link, few enough that a slow one does not pile up files in memory. */
+const uploadsAtOnce = 4
+
+/** `sent` counts what the API was given: only while it is 0 may another encoder begin. */
+export const sendingOutput = Effect.fnUntraced(function* (options: {
+  readonly task: ClaimedTask
+  /** Its path. */
+  readonly source: string
+  readonly report: Ref.Ref<AttemptReport>
+}) {
+  const { report, source, task } = options
+  const api = yield* WorkerApi
+  const workspace = yield* Workspace
+  const transcoder = yield* Transcoder
+  const inspector = yield* SegmentInspector
+  const sent = yield* Ref.make(0)
+  const uploads = yield* makeUploads
+  const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
+    const facts = yield* inspector
+      .inspect({ name: file.name, path: file.path })
+      .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
+    const digest = yield* workspace.digest(file)
+    yield* Ref.update(sent, (count) => count + 1)
+    yield* uploads.track(digest.bytes, api.upload(task, digest, file.path))
+    yield* workspace.remove(file.path)
+    return { ...digest, facts } satisfies RegisteredFile
+  })
+
+  /** Sends what comes of an encode. `resumed` is there already. */
+  const deliver = <E, R>(
+    plan: TranscodePlan,
+    output: string,
+    events: Stream.Stream<TranscodeEvent, E, R>,
+    resumed: Resumption | null
+  ) => {
+    let counted = (resumed?.segments ?? 0) * plan.grid.framesPerSegment
+    return events.pipe(
+      Stream.tap((event) => {
+        if (event._tag !== "Advanced") return Effect.void
+        const more = Math.max(0, event.frames - counted)
+        counted += more
+        return Effect.andThen(
+          Metric.update(framesEncodedBy(plan.encoder), more),
+          Ref.update(report, advanced(plan, event))
+        )
+      }),
+      Stream.filter((event) => event._tag === "FileReady"),
+      // The init segments of what is resumed are registered already.
+      Stream.filter(({ name, rendition }) => !isAmong(resumed, { name, rendition })),
+      Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
+      Stream.runCollect,
+      Effect.raceFirst(workspace.guard),
+      Effect.tapError(() => Effect.ignore(workspace.remove(output))),
+      Effect.onExit(() => uploads.record),
+      Effect.map((files): ReadonlyArray<RegisteredFile> => [...(resumed?.files ?? []), ...files])
+    )
+  }
+
+  /** All of the plan, or what an earlier attempt left to do of it. */
+  const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {
+    const job = { plan, source, folder: output }
+    const afresh = deliver(plan, output, transcoder.transcode(job), null)
+    if (resumed === null) return yield* afresh
+    const adopted = Ref.update(sent, (count) => count + 1)
+    const rest = transcoder.transcode({ ...job, madeSegments: resumed.segments })
+    return yield* deliver(plan, output, takingOver(task, resumed, adopted)(rest), resumed).pipe(
+      Effect.catchTag("OtherEncoder", ({ rendition }) =>
+        Effect.andThen(Effect.logWarning("earlier segments do not fit, all are made anew", { rendition }), afresh)
+      )
+    )
+  })
+
+  return { send, make, sent }
+})
+
+const isAmong = (resumed: Resumption | null, file: { readonly name: string; readonly rendition: string }) =>
+  resumed?.files.some(({ name, rendition }) => name === file.name && rendition === file.rendition) === true
