@@ -20,7 +20,7 @@ import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
 import * as DiskMediaUpkeep from "../adapters/storage/MediaUpkeep.ts"
 import * as Pages from "../adapters/web/Routes.ts"
 import * as FarmGauges from "../adapters/worker-api/server/FarmGauges.ts"
-import { countSwept } from "../adapters/worker-api/server/Metrics.ts"
+import { countAttempts } from "../adapters/worker-api/server/Metrics.ts"
 import * as Server from "../adapters/worker-api/server/Server.ts"
 import { TrustedProxies } from "../adapters/worker-api/server/Caller.ts"
 import { RateLimits } from "../adapters/worker-api/server/RateLimits.ts"
@@ -58,7 +58,7 @@ const api = Layer.unwrap(
       Effect.gen(function* () {
         const jobs = yield* JobStore
         yield* jobs.sweep.pipe(
-          Effect.tap(countSwept),
+          Effect.tap(({ failed, requeued }) => countAttempts("expired", failed + requeued)),
           Effect.tap(({ extended, failed, requeued }) =>
             extended || failed + requeued > 0 ? Effect.logInfo("swept", { extended, failed, requeued }) : Effect.void
           ),

@@ -7,10 +7,12 @@ import { Effect, Layer, Redacted, References } from "effect"
 import { execa } from "execa"
 import { vi } from "vitest"
 import { Db } from "../../src/adapters/postgres/Db.ts"
+import * as PostgresFarmFigures from "../../src/adapters/postgres/FarmFigures.ts"
 import * as PostgresJobStore from "../../src/adapters/postgres/JobStore.ts"
 import * as PostgresJobUpkeep from "../../src/adapters/postgres/JobUpkeep.ts"
 import * as PostgresVideoStore from "../../src/adapters/postgres/VideoStore.ts"
 import * as DiskMediaUpkeep from "../../src/adapters/storage/MediaUpkeep.ts"
+import { FarmFigures } from "../../src/domain/ports/FarmFigures.ts"
 import { JobUpkeep } from "../../src/domain/ports/JobUpkeep.ts"
 import { cleanup, type CleanupOptions } from "../../src/domain/programs/Cleanup.ts"
 import { TestDatabase } from "../support/postgres.ts"
@@ -82,6 +84,7 @@ const withFarm = <A, E, R>(effect: (root: string) => Effect.Effect<A, E, R>) =>
     const upkeep = Layer.mergeAll(
       PostgresVideoStore.layer.pipe(Layer.provideMerge(PostgresJobStore.layer)),
       PostgresJobUpkeep.layer,
+      PostgresFarmFigures.layer,
       DiskMediaUpkeep.layer({ root }),
       Layer.succeed(References.MinimumLogLevel)("None")
     )
@@ -125,6 +128,8 @@ describe("the cleanup", () => {
           lease(3),
           lease(8)
         ])
+        const figures = yield* FarmFigures
+        assert.deepInclude(yield* figures.read, { active: 1, expired: 0, lost: 2 })
         const again = yield* cleanup(options)
         assert.deepInclude(again, { requeued: 0, failed: 0, offline: [], attempts: [], temporaries: [], forgotten: 0 })
       })

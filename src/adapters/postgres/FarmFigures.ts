@@ -31,6 +31,9 @@ export const layer = Layer.effect(
           select (select count(*)::int from queue) as "queued",
                  (select count(*)::int from task where state = 'leased') as "active",
                  (select count(*)::int from task where state = 'leased' and lease_expires_at <= clock_timestamp()) as "expired",
+                 (select count(*)::int
+                    from attempt
+                   where outcome = 'expired' and ended_at > clock_timestamp() - interval '1 hour') as "lost",
                  (select jsonb_build_object(
                            'waiting',       (select coalesce(jsonb_agg(to_jsonb(grouped)), '[]') from grouped),
                            'forGpu',        count(*) filter (where suits_gpu),

@@ -15,6 +15,8 @@ export const Figures = Schema.Struct({
   active: Schema.Int,
   /** Of the active ones: those whose lease has run out. */
   expired: Schema.Int,
+  /** Attempts of the last hour whose lease ran out and was taken back, by whomever. */
+  lost: Schema.Int,
   /** `waiting` has only what there is; `delayed` may not be taken yet. */
   queue: Schema.Struct({
     waiting: Schema.Array(

@@ -22,6 +22,7 @@ const queueOldest = gauge(
 )
 const active = gauge("vlog_transcoding_jobs_active", "Tasks that workers hold")
 const leases = gauge("vlog_leases", "Leases on tasks, by whether they have run out and nobody has taken them back yet")
+const lost = gauge("vlog_leases_reclaimed_last_hour", "Leases that ran out and were taken back in the last hour")
 const videos = gauge("vlog_videos", "Videos, by what can be done with them")
 const sources = gauge("vlog_storage_sources_bytes", "Bytes of the sources of all videos")
 const workers = gauge("vlog_workers", "Workers, by what they said last")
@@ -46,6 +47,7 @@ const show = Effect.fnUntraced(function* (figures: Figures) {
   yield* Metric.update(active, figures.active)
   yield* Metric.update(Metric.withAttributes(leases, { state: "live" }), figures.active - figures.expired)
   yield* Metric.update(Metric.withAttributes(leases, { state: "expired" }), figures.expired)
+  yield* Metric.update(lost, figures.lost)
   for (const [status, count] of Object.entries(figures.videos)) {
     yield* Metric.update(Metric.withAttributes(videos, { status }), count)
   }

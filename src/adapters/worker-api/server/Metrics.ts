@@ -67,25 +67,6 @@ const isReason = Schema.is(FailureReason)
 export const countFailedAttempt = (reason: string | null | undefined) =>
   Metric.update(attemptsBy({ outcome: "failed", reason: isReason(reason) ? reason : "unknown" }), 1)
 
-const leasesReclaimed = Metric.counter("vlog_leases_reclaimed_total", {
-  description: "Leases that ran out and were taken back, by what became of the task",
-  incremental: true
-})
-
-const nexts = ["queued", "failed"] as const
-
-const reclaimedBy = (next: (typeof nexts)[number]) => Metric.withAttributes(leasesReclaimed, { next })
-
-export const countSwept = (swept: { readonly requeued: number; readonly failed: number }) =>
-  Effect.all(
-    [
-      Metric.update(reclaimedBy("queued"), swept.requeued),
-      Metric.update(reclaimedBy("failed"), swept.failed),
-      countAttempts("expired", swept.requeued + swept.failed)
-    ],
-    { discard: true }
-  )
-
 const jobSeconds = Metric.histogram("vlog_transcoding_job_duration_seconds", {
   description: "Seconds from the moment that a job was queued to its publication",
   boundaries: [30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400]
@@ -162,7 +143,6 @@ const counters: ReadonlyArray<Metric.Metric<never, unknown>> = [
   ...jobStatuses.map(jobsBy),
   ...(["done", "released", "expired", "cancelled"] as const).map((outcome) => attemptsBy({ outcome, reason: "none" })),
   ...FailureReason.literals.map((reason) => attemptsBy({ outcome: "failed", reason })),
-  ...nexts.map(reclaimedBy),
   jobSeconds,
   publications,
   bytesWritten,
