@@ -1,9 +1,11 @@
 /**
- * What a backup costs, against pg_dump alone (the baseline) in the same run, and whether it holds one moment while
- * pgbench writes.
+ * What a backup costs, against pg_dump alone (the baseline) in the same run, how long a restore takes, and whether a
+ * backup holds one moment while pgbench writes.
  *
- *     node bench/backup.ts                              50 MB, 3 rounds, 3 runs beside pgbench
- *     node bench/backup.ts --megabytes 500 --pgbench 20 the sizes that the project promises
+ *     node bench/backup.ts                                       50 MB, 3 rounds, 3 runs beside pgbench
+ *     node bench/backup.ts --megabytes 500 --rounds 1 --pgbench 0    the size that the project promises
+ *     node bench/backup.ts --megabytes 1000 --rounds 1 --pgbench 0   a large one
+ *     node bench/backup.ts --rounds 0 --pgbench 20                   only beside pgbench
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
@@ -11,6 +13,7 @@ import { Subprocess } from "../src/adapters/process/Subprocess.ts"
 import { BackupDatabase } from "../src/domain/ports/BackupDatabase.ts"
 import { BackupStore } from "../src/domain/ports/BackupStore.ts"
 import { createBackup } from "../src/domain/programs/CreateBackup.ts"
+import { restoreBackup } from "../src/domain/programs/RestoreBackup.ts"
 import { timed } from "../src/domain/programs/timed.ts"
 import { bench, fill, option, Place, print } from "./support/backup.ts"
 
@@ -70,6 +73,34 @@ const costs = Effect.gen(function* () {
   ])
   const last = made.none.at(-1)!
   print([["level", "seconds"], ...last.checks.map(({ check, seconds }) => [check, seconds.toFixed(2)])])
+  yield* restores(bytes)
+})
+
+/** As on the day that counts: into a new database, with everything compared. */
+const restores = Effect.fnUntraced(function* (bytes: number) {
+  const databases = yield* BackupDatabase
+  const store = yield* BackupStore
+  const { backup, rows, seconds } = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const session = yield* databases.session
+      yield* createBackup(session, { wrapping: "none", compression: 6, level: 2 })
+      return yield* restoreBackup(session, {
+        backup: "newest",
+        into: "bench_restored",
+        tables: [],
+        withRoles: true,
+        swap: false,
+        disconnect: false,
+        dryRun: false
+      })
+    })
+  )
+  yield* databases.drop({ server: "source", name: "bench_restored" })
+  yield* store.remove(backup)
+  console.log(
+    `restored into a new database: ${rows} rows, all as in the source, in ${seconds.toFixed(1)} s, ` +
+      `${Math.round(bytes / 1e6 / seconds)} MB of database a second`
+  )
 })
 
 const besidePgbench = Effect.gen(function* () {
@@ -92,4 +123,5 @@ const besidePgbench = Effect.gen(function* () {
 }).pipe(Effect.scoped)
 
 // First beside pgbench: its tables are small, and the others are not dumped then.
-NodeRuntime.runMain(Effect.andThen(pgbenchRuns > 0 ? besidePgbench : Effect.void, costs).pipe(Effect.provide(bench)))
+const all = Effect.andThen(pgbenchRuns > 0 ? besidePgbench : Effect.void, rounds > 0 ? costs : Effect.void)
+NodeRuntime.runMain(all.pipe(Effect.provide(bench)))

@@ -28,36 +28,42 @@ const temporary = Effect.acquireRelease(
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
 )
 
-export const bench = Layer.unwrap(
-  Effect.gen(function* () {
-    const folder = yield* temporary
-    const server = yield* Layer.build(EmbeddedPostgres.layer({ dataFolder: join(folder, "data") }))
-    const { url } = Context.get(server, EmbeddedPostgres)
-    const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
-    const environment = {
-      PGHOST: hostname,
-      PGPORT: port,
-      PGUSER: username,
-      PGPASSWORD: decodeURIComponent(password),
-      PGDATABASE: pathname.slice(1)
-    }
-    const servers = Servers.layerSame({ ...process.env, ...environment })
-    return Layer.mergeAll(
-      Layer.succeed(Place)({ folder, environment }),
-      Db.layer({ url, applicationName: "bench", statementTimeout: "10 minutes" }),
-      FolderStore.layer({ root: folder }),
-      S3Copies.layerNone,
-      AgeCipher.layer({ recipients: [], identityFile: "" }),
-      Layer.mergeAll(PsqlDatabase.layer, PostgresTool.layer).pipe(Layer.provide(servers))
+const benchOn = ({ durable }: { readonly durable: boolean }) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const folder = yield* temporary
+      const server = yield* Layer.build(EmbeddedPostgres.layer({ dataFolder: join(folder, "data"), durable }))
+      const { url } = Context.get(server, EmbeddedPostgres)
+      const { hostname, password, pathname, port, username } = new URL(Redacted.value(url))
+      const environment = {
+        PGHOST: hostname,
+        PGPORT: port,
+        PGUSER: username,
+        PGPASSWORD: decodeURIComponent(password),
+        PGDATABASE: pathname.slice(1)
+      }
+      const servers = Servers.layerSame({ ...process.env, ...environment })
+      return Layer.mergeAll(
+        Layer.succeed(Place)({ folder, environment }),
+        Db.layer({ url, applicationName: "bench", statementTimeout: "10 minutes" }),
+        FolderStore.layer({ root: folder }),
+        S3Copies.layerNone,
+        AgeCipher.layer({ recipients: [], identityFile: "" }),
+        Layer.mergeAll(PsqlDatabase.layer, PostgresTool.layer).pipe(Layer.provide(servers))
+      )
+    })
+  ).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(NodeServices.layer, Subprocess.layer, Layer.succeed(References.MinimumLogLevel)("Warn"))
     )
-  })
-).pipe(
-  Layer.provideMerge(
-    Layer.mergeAll(NodeServices.layer, Subprocess.layer, Layer.succeed(References.MinimumLogLevel)("Warn"))
   )
-)
 
-/** About a kilobyte of jobs as they look: numbers, times, JSON and digests. */
+export const bench = benchOn({ durable: true })
+
+/** Where no time is measured. */
+export const forgetfulBench = benchOn({ durable: false })
+
+/** So many megabytes of jobs as they look: numbers, times, JSON and digests. */
 export const fill = Effect.fnUntraced(function* (megabytes: number) {
   const db = yield* Db
   yield* db.query((sql) =>
@@ -70,7 +76,7 @@ export const fill = Effect.fnUntraced(function* (megabytes: number) {
              jsonb_build_object('step', 'encode', 'percent', n % 101, 'worker', md5((n % 97)::text),
                                 'sha256', md5(n::text || 'a') || md5(n::text || 'b')) as progress,
              repeat(md5((n * 7)::text), 4)                          as text
-        from generate_series(1, ${Math.round(megabytes * 2_000)}) n;
+        from generate_series(1, ${Math.round(megabytes * 2_230)}) n;
       alter table jobs add primary key (id);
       create index on jobs (state, at);
       analyze jobs`)
