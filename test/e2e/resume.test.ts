@@ -184,6 +184,7 @@ describe("a job whose workers die", () => {
       clean!.audio.map(({ segments }) => segments.map(({ seconds }) => seconds))
     )
     assert.deepStrictEqual(readdirSync(join(folder, "storage", "tmp")), [])
+    assert.deepStrictEqual(readdirSync(join(folder, "work")), [])
     const workers = processesOf(folder).filter(({ command }) => /ffmpeg|worker\.ts/.test(command))
     assert.deepStrictEqual(workers, [])
   })

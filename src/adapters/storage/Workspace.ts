@@ -1,4 +1,4 @@
-/** Workspace below one folder of the worker's disk. */
+/** Workspace on the worker's disk: below one folder, which several workers may share. */
 import { Effect, Layer } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
@@ -10,6 +10,7 @@ import { Sha256 } from "../../domain/ids.ts"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { posterName } from "../../domain/media/Segment.ts"
 import { Workspace, WorkspaceError } from "../../domain/ports/Workspace.ts"
+import { clearDead, occupy } from "./OwnFolder.ts"
 
 const fullCodes = new Set(["ENOSPC", "EDQUOT"])
 
@@ -30,7 +31,7 @@ const lookEvery = "2 seconds"
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
 
-const make = ({ keepFree, root }: WorkspaceOptions) => {
+const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
   const space = Effect.map(
     attempt(root, () => statfs(root)),
     ({ bavail, blocks, bsize }) => ({ free: bavail * bsize, size: blocks * bsize })
@@ -66,7 +67,7 @@ const make = ({ keepFree, root }: WorkspaceOptions) => {
   const guard = assertRoom(0).pipe(Effect.delay(lookEvery), Effect.forever)
 
   const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string, bytes: number) {
-    const folder = join(root, lease)
+    const folder = join(own, lease)
     const source = join(folder, `source${extension}`)
     yield* assertRoom(bytes + (yield* stillToCome))
     yield* Effect.acquireRelease(
@@ -108,12 +109,31 @@ export interface WorkspaceOptions {
   readonly keepFree: number
 }
 
+const ownFolder = Effect.fnUntraced(function* (root: string) {
+  const { path, problem } = yield* Effect.acquireRelease(
+    attempt(root, () => occupy(root)),
+    ({ leave, path }) => Effect.ignore(attempt(path, leave))
+  )
+  if (problem !== null) {
+    yield* Effect.logWarning("what this worker leaves here if it is killed will have to be removed by hand", {
+      folder: path,
+      problem
+    })
+  }
+  return path
+})
+
+const clear = Effect.fnUntraced(function* (root: string) {
+  const cleared = yield* attempt(root, () => clearDead(root))
+  if (cleared.length > 0) yield* Effect.logInfo("removed what killed workers left", { root, folders: cleared })
+}, Effect.catch(Effect.logWarning))
+
 /** The folder is made, and whether it can be written is known, before any task is claimed. */
 export const layer = (options: WorkspaceOptions) =>
   Layer.effect(
     Workspace,
-    Effect.as(
-      attempt(options.root, () => mkdir(options.root, { recursive: true })),
-      make(options)
+    ownFolder(options.root).pipe(
+      Effect.tap(() => clear(options.root)),
+      Effect.map((own) => make(options, own))
     )
   )
