@@ -49,6 +49,14 @@ if (codec === undefined) throw new Error(`--encoder is ${values.encoder}: expect
 
 const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"]
 
+/**
+ * What the targets were set on: grain and cuts, scaled up to 1080p, in the 20 Mbit/s that a camera writes with CABAC and
+ * B-frames. What the sample's own `ultrafast` makes is cheaper to decode, and its grain at full size dearer to encode.
+ */
+const drawn = { width: 1280, height: 720 }
+const fromCamera =
+  "-vf scale=1920:1080:flags=bicubic -c:v libx264 -preset veryfast -b:v 20M -maxrate 25M -bufsize 40M -c:a copy"
+
 /** The options of each video output of ours, from `-c:v` to those of the muxer. */
 const encodersOf = (args: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<string>> =>
   args.flatMap((word, at) => (word === "-c:v" ? [args.slice(at, args.indexOf("-avoid_negative_ts", at))] : []))
@@ -133,7 +141,10 @@ const main = Effect.fnUntraced(function* (folder: string) {
   const transcoder = yield* Transcoder
   const source = values.source ?? join(folder, "film.mp4")
   if (values.source === undefined) {
-    yield* subprocess.run("ffmpeg", sampleVideoArguments({ output: source, seconds: Number(values.seconds) }))
+    const sample = join(folder, "sample.mp4")
+    const seconds = Number(values.seconds)
+    yield* subprocess.run("ffmpeg", sampleVideoArguments({ ...drawn, output: sample, seconds }))
+    yield* subprocess.run("ffmpeg", [...quiet, "-i", sample, ...fromCamera.split(" "), source])
   }
   const plan = wholeSource(yield* (yield* MediaProbe).probe(source), {
     encoder: { name: values.encoder, codec, backend: "software", device: null }
@@ -212,6 +223,7 @@ const main = Effect.fnUntraced(function* (folder: string) {
   console.log(`${"floor".padEnd(24)}${floor.toFixed(2).padStart(10)}\n`)
   console.log(`ours against the floor                 ${ratio(cpu("ours"), floor)}`)
   console.log(`ours against one after the other       ${ratio(cpu("ours"), cpu("one after the other"))}`)
+  console.log(`the least that this can be, the floor's ${ratio(floor, cpu("one after the other"))}`)
   console.log(`ours against all at once               ${ratio(cpu("ours"), cpu("all at once"))}`)
   if (files) console.log(`the worker itself against its ffmpeg   ${ratio(cpu("the worker itself"), cpu("ours"))}`)
 

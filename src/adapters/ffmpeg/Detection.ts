@@ -1,5 +1,6 @@
 /** Which encoders really work on this machine: each one that ffmpeg lists makes a few frames on each device. */
-import { Effect, Result } from "effect"
+import { Effect } from "effect"
+import { outputDepth } from "../../domain/media/Codec.ts"
 import type { Encoder } from "../../domain/media/Encoder.ts"
 import { TranscodeFailed } from "../../domain/ports/Transcoder.ts"
 import type { Capabilities, Device, RefusedEncoder } from "../../domain/workers/Capabilities.ts"
@@ -31,7 +32,7 @@ const unusable = (problem: string) => new TranscodeFailed({ reason: "device", pr
 /** A driver in a bad state may not answer at all. */
 const patience = "30 seconds"
 
-/** Makes a few frames, and fails with the driver's own words. */
+/** Makes a few frames and gives what ffmpeg said meanwhile, or fails with the driver's own words. */
 export const tryOut = Effect.fn("Detection.tryOut")(function* (encoder: Encoder) {
   const subprocess = yield* Subprocess
   const around = (yield* Sandbox).around({
@@ -39,7 +40,8 @@ export const tryOut = Effect.fn("Detection.tryOut")(function* (encoder: Encoder)
     devices: encoder.backend !== "software",
     env: environmentFor(encoder)
   })
-  yield* subprocess.run("ffmpeg", trialArguments(encoder), around).pipe(
+  return yield* subprocess.run("ffmpeg", trialArguments(encoder), around).pipe(
+    Effect.map(({ stderrTail }) => stderrTail),
     Effect.mapError((error) => {
       if (error._tag === "SpawnFailed") return unusable(error.message)
       const problem = error.signal === null ? cause(error.stderrTail) : `ffmpeg was killed by ${error.signal}`
@@ -64,20 +66,36 @@ const together = (findings: ReadonlyArray<Findings>): Findings => ({
 
 const refusal = (encoder: Encoder, reason: string): Findings => ({ encoders: [], refused: [{ encoder, reason }] })
 
-const trial = (encoder: Encoder) =>
-  Effect.map(Effect.result(tryOut(encoder)), (result): Findings =>
-    Result.isSuccess(result) ? { encoders: [encoder], refused: [] } : refusal(encoder, result.failure.problem)
-  )
+/** An encoder whose options depend on its release is tried again, with those that jobs will use. */
+const trial = Effect.fnUntraced(
+  function* (module: BackendModule, encoder: Encoder): Effect.fn.Return<Findings, TranscodeFailed, Subprocess> {
+    const said = yield* tryOut(encoder)
+    const release = module.release?.exec(said)?.[1]
+    if (release === undefined) return { encoders: [encoder], refused: [] }
+    const known = { ...encoder, release: Number(release) }
+    yield* tryOut(known)
+    return { encoders: [known], refused: [] }
+  },
+  (effect, _module, encoder) => Effect.catch(effect, ({ problem }) => Effect.succeed(refusal(encoder, problem)))
+)
 
-/** The first way of rate control that works, and with it, where the device might scale as well, that too. */
+/** With pictures from memory and, where the device might scale as well and the first works, with those of the device. */
+const tryPipelines = Effect.fnUntraced(function* (module: BackendModule, encoder: Encoder) {
+  const inMemory = yield* trial(module, encoder)
+  const [works] = inMemory.encoders
+  if (works === undefined || module.hardware === undefined) return inMemory
+  return together([yield* trial(module, { ...works, pipeline: "device" }), inMemory])
+})
+
+/** The first way of rate control that works, and with it, where the codec is one for that, pictures of 10 bit. */
 const tryModes = Effect.fnUntraced(function* (module: BackendModule, encoder: Encoder) {
   const found: Array<Findings> = []
   for (const mode of module.modes) {
-    const inMemory = yield* trial({ ...encoder, ...(mode === undefined ? {} : { mode }) })
-    found.push(inMemory)
-    const [works] = inMemory.encoders
+    const usual = yield* tryPipelines(module, { ...encoder, ...(mode === undefined ? {} : { mode }) })
+    found.push(usual)
+    const works = usual.encoders.find(({ pipeline }) => pipeline === undefined)
     if (works === undefined) continue
-    if (module.hardware !== undefined) found.unshift(yield* trial({ ...works, pipeline: "device" }))
+    if (outputDepth(works.codec, 10) === 10) found.push(yield* tryPipelines(module, { ...works, depth: 10 }))
     break
   }
   return together(found)

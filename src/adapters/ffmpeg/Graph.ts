@@ -1,7 +1,9 @@
 /** The filters of a plan: from decoded pictures to each rung's encoder, and from sounds to theirs. */
+import type { Depth } from "../../domain/media/Codec.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import type { AudioRendition, VideoRendition } from "../../domain/media/Rendition.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
+import { memoryFormat, surfaceFormat } from "./backends/Backend.ts"
 import { backendOf } from "./backends/index.ts"
 
 export const scale = (rendition: VideoRendition, extra = "") =>
@@ -38,8 +40,11 @@ const onGrid = (plan: TranscodePlan, { first, sought }: Part): ReadonlyArray<str
   ]
 }
 
-/** 8 bit 4:2:0, in the order of planes that whoever takes it next works with. */
-const inMemory = (plan: TranscodePlan) => (backendOf(plan.encoder).hardware === undefined ? "yuv420p" : "nv12")
+const depthOf = ({ encoder }: TranscodePlan): Depth => encoder.depth ?? 8
+
+/** 4:2:0, in the order of planes that whoever takes it next works with. */
+const inMemory = (plan: TranscodePlan) =>
+  (backendOf(plan.encoder).hardware === undefined ? memoryFormat : surfaceFormat)(depthOf(plan))
 
 /** Decoded pictures to the top rung, in the processor's memory. */
 const pictures = (plan: TranscodePlan, top: VideoRendition, part: Part): ReadonlyArray<string> => {
@@ -74,7 +79,7 @@ const route = (plan: TranscodePlan, top: VideoRendition, part: Part): Route => {
     const upload = hardware === undefined || hardware.uploadsByItself ? [] : [hardware.upload]
     return { top: pictures(plan, top, part), lower: (rendition) => scale(rendition), encode: upload }
   }
-  const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition)},setsar=1`
+  const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition, depthOf(plan))},setsar=1`
   return {
     // What the device could not decode comes from the processor, so that either kind of picture is let in.
     top: plan.normalisation.scalingOnly

@@ -230,7 +230,7 @@ const make = (options: TranscoderOptions) =>
 
     return Transcoder.of({
       detect: Effect.provide(detect(options.root ?? "/"), surroundings),
-      tryOut: (encoder) => Effect.provide(tryOut(encoder), surroundings),
+      tryOut: (encoder) => Effect.asVoid(Effect.provide(tryOut(encoder), surroundings)),
       transcode,
       fingerprint,
       poster

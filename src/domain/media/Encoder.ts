@@ -19,6 +19,10 @@ export const Encoder = Schema.Struct({
   vendor: Schema.optionalKey(Vendor),
   /** Which of its backend's ways of rate control; the best of them where nothing is said. */
   mode: Schema.optionalKey(Schema.String),
+  /** Bits of a sample; 8 where nothing is said. */
+  depth: Schema.optionalKey(Schema.Literal(10)),
+  /** Major version of the library behind it, where its options depend on that. */
+  release: Schema.optionalKey(Schema.Int),
   /** Pictures are decoded and scaled on the device as well. Where nothing is said, the processor does both. */
   pipeline: Schema.optionalKey(Schema.Literal("device"))
 })
@@ -26,7 +30,11 @@ export interface Encoder extends Schema.Schema.Type<typeof Encoder> {}
 
 /** For people, and as a key: no two encoders of a machine have the same description. */
 export const describe = (encoder: Encoder): string => {
-  const ways = [encoder.mode, encoder.pipeline === undefined ? undefined : "decoding and scaling there"]
+  const ways = [
+    encoder.mode,
+    encoder.depth === undefined ? undefined : `${encoder.depth} bit`,
+    encoder.pipeline === undefined ? undefined : "decoding and scaling there"
+  ]
   const said = ways.filter((way) => way !== undefined).join(", ")
   return [
     encoder.name,

@@ -1,5 +1,5 @@
 /** Which encoder a job gets: a pure function of what is wanted, what works here, and what the operator allows. */
-import type { VideoCodec } from "./Codec.ts"
+import { outputDepth, type VideoCodec } from "./Codec.ts"
 import type { Backend, Encoder, Vendor } from "./Encoder.ts"
 
 export interface EncoderPolicy {
@@ -30,25 +30,38 @@ const order = (policy: EncoderPolicy, encoders: ReadonlyArray<Encoder>): Readonl
   return policy.backends.flatMap((backend) => (backend === "*" ? others : [backend]))
 }
 
+/** Without a trip through memory first. */
 const scalesThere = (encoder: Encoder) => (encoder.pipeline === "device" ? 0 : 1)
+
+/** More bits first, where there is something to put into them. */
+const shallow = (encoder: Encoder) => (encoder.depth === undefined ? 1 : 0)
+
+/** What a job needs an encoder for. */
+export interface Wanted {
+  readonly codec: VideoCodec
+  /** Bits of a sample of the source. */
+  readonly depth: number
+}
 
 /**
  * The encoders to try, best first: the wanted codec on each allowed backend, then H.264 on each, because a video that
- * plays in an older codec is better than none. On one backend, those that decode and scale as well come first, and of
- * equal ones the device with the least `load`. Empty when nothing here can encode.
+ * plays in an older codec is better than none. On one backend, those that keep the source's depth come first, then those
+ * that decode and scale as well, and of equal ones the device with the least `load`. Empty when nothing here can encode.
  */
 export const encoderChain = (
-  wanted: VideoCodec,
+  wanted: Wanted,
   working: ReadonlyArray<Encoder>,
   policy: EncoderPolicy,
   load: (encoder: Encoder) => number = () => 0
 ): ReadonlyArray<Encoder> => {
-  const codecs: ReadonlyArray<VideoCodec> = wanted === "h264" ? ["h264"] : [wanted, "h264"]
+  const codecs: ReadonlyArray<VideoCodec> = wanted.codec === "h264" ? ["h264"] : [wanted.codec, "h264"]
+  const makes = (encoder: Encoder, codec: VideoCodec) =>
+    encoder.codec === codec && (encoder.depth ?? 8) <= outputDepth(codec, wanted.depth)
   return codecs.flatMap((codec) =>
     order(policy, working).flatMap((backend) =>
       working
-        .filter((encoder) => encoder.codec === codec && encoder.backend === backend && allows(policy, encoder))
-        .toSorted((a, b) => scalesThere(a) - scalesThere(b) || load(a) - load(b))
+        .filter((encoder) => makes(encoder, codec) && encoder.backend === backend && allows(policy, encoder))
+        .toSorted((a, b) => shallow(a) - shallow(b) || scalesThere(a) - scalesThere(b) || load(a) - load(b))
     )
   )
 }

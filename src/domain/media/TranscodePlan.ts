@@ -9,7 +9,7 @@ import * as SegmentGrid from "./SegmentGrid.ts"
 import type { Source, VideoStream } from "./Source.ts"
 import { DynamicRange, displaySize } from "./Source.ts"
 
-/** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, 8 bit, standard range. */
+/** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, standard range. */
 const Normalisation = Schema.Struct({
   deinterlace: Schema.Boolean,
   toneMapFrom: DynamicRange,

@@ -87,7 +87,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
 
   const encoders = yield* Encoders
   const wanted = task.codec ?? { name: options.codec, required: false }
-  const usable = yield* encoders.chain(wanted.name, options.policy)
+  const usable = yield* encoders.chain({ codec: wanted.name, depth: source.video.bitDepth }, options.policy)
   const chain = wanted.required ? usable.filter(({ codec }) => codec === wanted.name) : usable
   const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode, options.notes)
 

@@ -248,7 +248,7 @@ const announce = Effect.fnUntraced(function* (
 export const work = Effect.fnUntraced(function* (settings: WorkSettings) {
   yield* touchMetrics
   const capabilities = yield* introduce(settings.heartbeatEvery)
-  const chain = yield* (yield* Encoders).chain(settings.codec, settings.policy)
+  const chain = yield* (yield* Encoders).chain({ codec: settings.codec, depth: 8 }, settings.policy)
   const tasks = settings.concurrency ?? tasksAtOnce(settings.allowance, chain)
   const terms = { ...settings, tasks, threads: threadsOfTask(settings.allowance, tasks) }
   yield* WorkerState.update(() => ({ phase: "working", room: tasks }))

@@ -1,9 +1,8 @@
 /** The encoders of this machine while it works: what was found at the start, less what has failed since. */
 import { Context, Effect, Layer, Metric, Ref } from "effect"
-import type { VideoCodec } from "../media/Codec.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import { describe } from "../media/Encoder.ts"
-import type { EncoderPolicy } from "../media/EncoderSelection.ts"
+import type { EncoderPolicy, Wanted } from "../media/EncoderSelection.ts"
 import { encoderChain } from "../media/EncoderSelection.ts"
 import { type TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import type { Capabilities } from "./Capabilities.ts"
@@ -39,7 +38,7 @@ export class Encoders extends Context.Service<
     /** What works now, and what does not, with the reasons. */
     readonly capabilities: Effect.Effect<Capabilities | null>
     /** The encoders to try for a task, best first; of equal devices the one with least work, then the one that rested longest. */
-    chain(wanted: VideoCodec, policy: EncoderPolicy): Effect.Effect<ReadonlyArray<Encoder>>
+    chain(wanted: Wanted, policy: EncoderPolicy): Effect.Effect<ReadonlyArray<Encoder>>
     /** Counts a piece of work as its device's. */
     using<A, E, R>(encoder: Encoder, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
     /** Leaves an encoder out until a trial of it succeeds again. */
@@ -79,7 +78,7 @@ export class Encoders extends Context.Service<
         }
       })
 
-      const chain = Effect.fnUntraced(function* (wanted: VideoCodec, policy: EncoderPolicy) {
+      const chain = Effect.fnUntraced(function* (wanted: Wanted, policy: EncoderPolicy) {
         const { work } = yield* Ref.get(state)
         return encoderChain(wanted, (yield* capabilities)?.encoders ?? [], policy, (encoder) => {
           const { now, turn } = work.get(deviceOf(encoder)) ?? idle

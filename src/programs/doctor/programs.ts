@@ -26,7 +26,7 @@ const encoderFinding = (
 ): Finding => {
   const { encoders, refused } = capabilities
   const details = refused.map(({ encoder, reason }) => `${describe(encoder)} does not work: ${reason}`)
-  const [first] = encoderChain(wanted.codec, encoders, wanted.policy)
+  const [first] = encoderChain({ codec: wanted.codec, depth: 8 }, encoders, wanted.policy)
   const working = encoders.map(describe).join(", ")
   if (first === undefined)
     return {

@@ -18,7 +18,9 @@ const look = (machine: FakeMachine) =>
       found,
       calls: yield* Effect.promise(() => readFile(join(bin, "calls"), "utf8").catch(() => "")),
       chain: (codec: VideoCodec, policy: keyof typeof policies) =>
-        encoderChain(codec, found.encoders, policies[policy]).map((encoder) => short(text(encoder))),
+        encoderChain({ codec, depth: 8 }, found.encoders, policies[policy]).map((encoder) => short(text(encoder))),
+      deep: (codec: VideoCodec) =>
+        encoderChain({ codec, depth: 10 }, found.encoders, policies.auto).map((encoder) => short(text(encoder))),
       reasons: Object.fromEntries(found.refused.map(({ encoder, reason }) => [short(text(encoder)), short(reason)]))
     }
   })
@@ -37,6 +39,15 @@ const table: ReadonlyArray<{
     reason: ["h264_nvenc on 0", "OpenEncodeSessionEx failed: unsupported device (2): (no details)"]
   },
   { machine: "H100 (no NVENC)", first: { h264: "libx264", hevc: "libx265", av1: "libsvtav1" } },
+  {
+    machine: "GTX 970",
+    first: {
+      h264: "h264_nvenc on 0 (decoding and scaling there)",
+      hevc: "hevc_nvenc on 0 (decoding and scaling there)",
+      av1: "libsvtav1"
+    },
+    reason: ["hevc_nvenc on 0 (10 bit)", "10 bit encode not supported"]
+  },
   {
     machine: "T4",
     first: {
@@ -278,6 +289,24 @@ describe("what a machine can encode", () => {
         "h264_nvenc on 1",
         "libx264"
       ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps 10 bit where the device does, in a codec that players have in 10 bit", () =>
+    Effect.gen(function* () {
+      const ada = yield* look(machines.L4)
+      assert.strictEqual(ada.deep("av1")[0], "av1_nvenc on 0 (10 bit, decoding and scaling there)")
+      assert.strictEqual(ada.deep("hevc")[0], "hevc_nvenc on 0 (10 bit, decoding and scaling there)")
+      assert.strictEqual(ada.deep("h264")[0], "h264_nvenc on 0 (decoding and scaling there)")
+      const arc = yield* look(machines["Arc A380"])
+      assert.strictEqual(arc.deep("hevc")[0], "hevc_qsv on renderD128 (quality, 10 bit, decoding and scaling there)")
+      // Maxwell makes HEVC of 8 bit, which is better than ten times as slow.
+      assert.deepStrictEqual((yield* look(machines["GTX 970"])).deep("hevc").slice(0, 3), [
+        "hevc_nvenc on 0 (decoding and scaling there)",
+        "hevc_nvenc on 0",
+        "libx265 (10 bit)"
+      ])
+      assert.deepStrictEqual((yield* look(machines.none)).deep("av1"), ["libsvtav1 (10 bit)", "libsvtav1", "libx264"])
     }).pipe(Effect.scoped)
   )
 

@@ -36,8 +36,10 @@ const encoders = backends.flatMap((module) =>
         device: devices[module.backend] ?? null,
         ...(mode === undefined ? {} : { mode })
       }
-      const there: Encoder = { ...encoder, pipeline: "device" }
-      return module.hardware === undefined ? [encoder] : [encoder, there]
+      const depths: ReadonlyArray<Encoder> = codec === "h264" ? [encoder] : [encoder, { ...encoder, depth: 10 }]
+      return depths.flatMap((one): ReadonlyArray<Encoder> =>
+        module.hardware === undefined ? [one] : [one, { ...one, pipeline: "device" }]
+      )
     })
   )
 )
@@ -63,10 +65,10 @@ const graphOf = (args: ReadonlyArray<string>) => valueOf(args, "-filter_complex"
 const beforeInput = (args: ReadonlyArray<string>) => args.slice(0, args.indexOf("-i"))
 
 const called = (encoder: Encoder) =>
-  `${encoder.name}, ${encoder.mode ?? "its only mode"}, ${encoder.pipeline ?? "memory"}`
+  `${encoder.name}, ${encoder.mode ?? "its only mode"}, ${encoder.depth ?? 8} bit, ${encoder.pipeline ?? "memory"}`
 const hardware = encoders.filter(({ device }) => device !== null)
 const named = (name: string, pipeline?: "device") =>
-  encoders.find((encoder) => encoder.name === name && encoder.pipeline === pipeline)!
+  encoders.find((encoder) => encoder.name === name && encoder.pipeline === pipeline && encoder.depth === undefined)!
 
 describe("every encoder", () => {
   for (const encoder of encoders) {
@@ -102,9 +104,17 @@ describe("every encoder", () => {
       }
     })
 
-    it(`makes 8 bit, and HEVC that Apple's players take: ${called(encoder)}`, () => {
-      assert.match(graphOf(args), /format=(yuv420p|nv12)/)
-      if (encoder.codec === "hevc") assert.strictEqual(valueOf(top!, "-tag:v"), "hvc1")
+    it(`makes its depth in a profile that players have, and HEVC that Apple's take: ${called(encoder)}`, () => {
+      const deep = encoder.depth === 10
+      assert.match(graphOf(args), deep ? /format=(yuv420p10le|p010le)[,;|]/ : /format=(yuv420p|nv12)[,;|]/)
+      assert.notMatch(graphOf(args), deep ? /=(yuv420p|nv12)[,;|[]/ : /p010|p10/)
+      if (encoder.backend === "software") {
+        assert.strictEqual(valueOf(top!, "-pix_fmt"), deep ? "yuv420p10le" : "yuv420p")
+      }
+      if (encoder.codec === "hevc") {
+        assert.strictEqual(valueOf(top!, "-tag:v"), "hvc1")
+        assert.strictEqual(valueOf(top!, "-profile:v"), deep ? "main10" : "main")
+      }
       if (encoder.codec === "h264") assert.strictEqual(valueOf(top!, "-profile:v"), "high")
     })
 
@@ -121,6 +131,17 @@ describe("every encoder", () => {
       assert.deepStrictEqual(own(trial), own(top!))
     })
   }
+})
+
+describe("SVT-AV1", () => {
+  const presetOf = (release?: number) => {
+    const encoder = named("libsvtav1")
+    return valueOf(argumentsFor(release === undefined ? encoder : { ...encoder, release }), "-preset")
+  }
+
+  it("takes the preset whose cost is that of x264's, which differs by release", () => {
+    assert.deepStrictEqual([undefined, 1, 2, 3, 4].map(presetOf), ["10", "10", "8", "8", "8"])
+  })
 })
 
 describe("hardware", () => {
@@ -352,7 +373,7 @@ import { trialArguments } from "./src/adapters/ffmpeg/Arguments.ts"
 import { Subprocess } from "./src/adapters/process/Subprocess.ts"
 import { anyBackend, encoderChain } from "./src/domain/media/EncoderSelection.ts"
 const found = await Effect.runPromise(Effect.provide(detect("/nowhere"), Subprocess.layer))
-const [first] = encoderChain("h264", found.encoders, anyBackend)
+const [first] = encoderChain({ codec: "h264", depth: 8 }, found.encoders, anyBackend)
 console.log(JSON.stringify({ first, args: trialArguments(first) }))
 `
       )

@@ -74,6 +74,18 @@ const amd = { name: "renderD128", vendor: "0x1002", driver: "amdgpu" } as const
 export const machines = {
   "A100 (no NVENC)": { encoders: everything, nvidiaSmi: gpus("A100-SXM4-80GB"), answers: noEngine },
   "H100 (no NVENC)": { encoders: everything, nvidiaSmi: gpus("H100 80GB HBM3"), answers: noEngine },
+  // libavcodec/nvenc.c, on a GPU whose engine takes 8 bit alone.
+  "GTX 970": {
+    encoders: everything,
+    nvidiaSmi: gpus("GeForce GTX 970"),
+    answers: [
+      noAv1,
+      {
+        when: ["p010le", "-c:v hevc_nvenc "],
+        stderr: `[hevc_nvenc @ 0x55d0] 10 bit encode not supported\n[hevc_nvenc @ 0x55d0] No capable devices found\n${guess}`
+      }
+    ]
+  },
   T4: { encoders: everything, nvidiaSmi: gpus("Tesla T4"), answers: [noAv1] },
   L4: { encoders: everything, nvidiaSmi: gpus("L4") },
   "RTX 3060": { encoders: everything, nvidiaSmi: gpus("GeForce RTX 3060"), answers: [noAv1] },

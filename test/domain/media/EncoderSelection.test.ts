@@ -71,17 +71,45 @@ describe("the chain of encoders to try", () => {
       const found = working.map((key) => encoders[key]!)
       const policy = backends === undefined ? anyBackend : { backends }
       assert.deepStrictEqual(
-        encoderChain(wanted, found, policy).map((encoder) => encoder.name),
+        encoderChain({ codec: wanted, depth: 8 }, found, policy).map((encoder) => encoder.name),
         chain
       )
     })
   }
 
+  const deep = (encoder: Encoder): Encoder => ({ ...encoder, depth: 10 })
+  const { hevc_nvenc: gpu, libsvtav1, libx264, libx265 } = encoders as Record<string, Encoder>
+  const there: Encoder = { ...gpu!, pipeline: "device" }
+  const machine = [there, gpu!, deep(there), deep(gpu!), libx265!, deep(libx265!), libx264!, deep(libsvtav1!)]
+
+  it("keeps the depth of a source of 10 bit first, and the device before the depth", () => {
+    assert.deepStrictEqual(encoderChain({ codec: "hevc", depth: 10 }, machine, anyBackend), [
+      deep(there),
+      deep(gpu!),
+      there,
+      gpu!,
+      deep(libx265!),
+      libx265!,
+      libx264!
+    ])
+    assert.deepStrictEqual(encoderChain({ codec: "av1", depth: 12 }, machine, anyBackend), [deep(libsvtav1!), libx264!])
+  })
+
+  it("gives 8 bit to a source of 8, and to everything in H.264", () => {
+    assert.deepStrictEqual(encoderChain({ codec: "hevc", depth: 8 }, machine, anyBackend), [
+      there,
+      gpu!,
+      libx265!,
+      libx264!
+    ])
+    assert.deepStrictEqual(encoderChain({ codec: "h264", depth: 10 }, machine, anyBackend), [libx264!])
+  })
+
   it("tries one device after the other, as they were found", () => {
     const second: Encoder = { ...encoders["h264_nvenc"]!, device: "1" }
     const found = [encoders["libx264"]!, encoders["h264_nvenc"]!, second]
     assert.deepStrictEqual(
-      encoderChain("h264", found, anyBackend).map((encoder) => encoder.device),
+      encoderChain({ codec: "h264", depth: 8 }, found, anyBackend).map((encoder) => encoder.device),
       ["0", "1", null]
     )
   })

@@ -53,13 +53,22 @@ describe("the video ladder", () => {
 
   it("asks fewer bits of better codecs", () => {
     assert.deepStrictEqual(caps({}), [5000, 2500, 1000, 600])
-    assert.deepStrictEqual(caps({ codec: "hevc" }), [3500, 1750, 700, 420])
+    assert.deepStrictEqual(caps({ codec: "hevc" }), [3500, 1800, 750, 450])
     assert.deepStrictEqual(caps({ codec: "av1" }), [3000, 1500, 600, 360])
+  })
+
+  it("asks them fewer still where pictures are large", () => {
+    const large = { width: 3840, height: 2160 }
+    assert.deepStrictEqual(caps(large).slice(0, 2), [15000, 8000])
+    assert.deepStrictEqual(caps({ ...large, codec: "hevc" }).slice(0, 2), [10000, 5500])
+    assert.deepStrictEqual(caps({ ...large, codec: "av1" }).slice(0, 2), [8500, 4700])
   })
 
   it("allows more bits to twice the frames, but not twice as many", () => {
     assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60) }), [7500, 3750, 1500, 900])
     assert.deepStrictEqual(caps({ frameRate: FrameRate.make(48) }), [7500, 3750, 1500, 900])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60), codec: "hevc" }), [5250, 2700, 1125, 675])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(50), codec: "av1" }), [4500, 2250, 900, 540])
     assert.deepStrictEqual(caps({ frameRate: FrameRate.make(30) }), [5000, 2500, 1000, 600])
   })
 

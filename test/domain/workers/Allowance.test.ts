@@ -28,14 +28,14 @@ describe("the number of tasks at once", () => {
   ]
   for (const [name, allowance, working, tasks] of cases) {
     it(`is ${name}`, () => {
-      assert.strictEqual(tasksAtOnce(allowance, encoderChain("h264", working, anyBackend)), tasks)
+      assert.strictEqual(tasksAtOnce(allowance, encoderChain({ codec: "h264", depth: 8 }, working, anyBackend)), tasks)
     })
   }
 
   it("does not count devices that the operator does not want used", () => {
     const working = [gpu("0"), gpu("1"), libx264]
     const tasks = (policy: keyof typeof policies) =>
-      tasksAtOnce(machine({ cpus: 4 }), encoderChain("h264", working, policies[policy]))
+      tasksAtOnce(machine({ cpus: 4 }), encoderChain({ codec: "h264", depth: 8 }, working, policies[policy]))
     assert.strictEqual(tasks("none"), 1)
     assert.strictEqual(tasks("intel"), 1)
     assert.strictEqual(tasks("nvidia"), 2)

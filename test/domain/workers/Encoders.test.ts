@@ -27,7 +27,7 @@ const machine = (gone: Set<string>) =>
 const known = Effect.tap(Encoders, ({ discover }) => discover)
 
 const firstChoice = Effect.gen(function* () {
-  const [first] = yield* (yield* Encoders).chain("h264", anyBackend)
+  const [first] = yield* (yield* Encoders).chain({ codec: "h264", depth: 8 }, anyBackend)
   return first?.device
 })
 

@@ -1,5 +1,5 @@
 /** What a backend has to know: its encoders, its devices, and the options that make them do what a plan wants. */
-import type { VideoCodec } from "../../../domain/media/Codec.ts"
+import type { Depth, VideoCodec } from "../../../domain/media/Codec.ts"
 import type { Backend, Encoder, Vendor } from "../../../domain/media/Encoder.ts"
 import type { SegmentGrid } from "../../../domain/media/SegmentGrid.ts"
 import type { Machine } from "../Machine.ts"
@@ -28,8 +28,8 @@ export interface Hardware {
   readonly surface: string
   /** From the processor's memory into the device's. A picture that is there already passes. */
   readonly upload: string
-  /** Scales in the device's memory, to 8 bit. */
-  scale(size: Size): string
+  /** Scales in the device's memory, to `depth` bits. */
+  scale(size: Size, depth: Depth): string
   /** The encoder itself takes pictures from the processor's memory. */
   readonly uploadsByItself: boolean
 }
@@ -39,6 +39,8 @@ export interface BackendModule {
   readonly encoders: ReadonlyArray<{ readonly name: string; readonly codec: VideoCodec }>
   /** Ways of rate control, best first: not every device has each. The first that makes a few frames is used. */
   readonly modes: readonly [string | undefined, ...ReadonlyArray<string>]
+  /** Finds the major version of an encoder's library in what it says of itself, where its options depend on that. */
+  readonly release?: RegExp
   /** Where on this machine its encoders may be, or why nowhere. */
   candidates(machine: Machine): ReadonlyArray<Candidate> | string
   readonly hardware?: Hardware
@@ -77,7 +79,19 @@ export const aimingBelow = (maxBitrate: number): ReadonlyArray<string> => [
 ]
 
 /** The sample entry of HEVC that players of HLS want. */
-export const hvc1: ReadonlyArray<string> = ["-tag:v", "hvc1"]
+const hvc1: ReadonlyArray<string> = ["-tag:v", "hvc1"]
+
+/** Profiles of hardware: without one each driver takes its own. AV1's Main has both depths. */
+export const profile = ({ codec, depth }: Encoder): ReadonlyArray<string> =>
+  ({
+    h264: ["-profile:v", "high"],
+    hevc: ["-profile:v", depth === undefined ? "main" : "main10", ...hvc1],
+    av1: ["-profile:v", "main"]
+  })[codec]
+
+/** ffmpeg's names for pictures as hardware takes them, and as the processor's encoders do. */
+export const surfaceFormat = (depth: Depth) => (depth === 8 ? "nv12" : "p010le")
+export const memoryFormat = (depth: Depth) => (depth === 8 ? "yuv420p" : "yuv420p10le")
 
 /** Held by the filters and by each rung's encoder while the decoder goes on. The decoders' own few are not enough. */
 export const spareSurfaces = 32

@@ -1,17 +1,10 @@
 /** Encoders of NVIDIA's GPUs. */
 import type { VideoCodec } from "../../../domain/media/Codec.ts"
 import type { BackendModule } from "./Backend.ts"
-import { cappedBy, forcedKeyframes, hvc1, keyframeInterval } from "./Backend.ts"
+import { cappedBy, forcedKeyframes, keyframeInterval, profile, surfaceFormat } from "./Backend.ts"
 
-/**
- * The quality that `-cq` aims at, on each codec's own scale, and the profile. Without `-profile:v` h264_nvenc makes
- * Main; AV1 counts to 63 where the others count to 51, and has but one profile of 8 bit 4:2:0.
- */
-const codecs: Readonly<Record<VideoCodec, { readonly cq: number; readonly own: ReadonlyArray<string> }>> = {
-  h264: { cq: 23, own: ["-profile:v", "high"] },
-  hevc: { cq: 26, own: ["-profile:v", "main", ...hvc1] },
-  av1: { cq: 32, own: [] }
-}
+/** The quality that `-cq` aims at, on each codec's own scale: AV1 counts to 63 where the others count to 51. */
+const quality: Readonly<Record<VideoCodec, number>> = { h264: 23, hevc: 26, av1: 32 }
 
 /**
  * B-frames, temporal adaptive quantisation and B-frames as references are left to the preset: naming one that a
@@ -44,7 +37,8 @@ export const nvenc: BackendModule = {
     ],
     surface: "cuda",
     upload: "hwupload",
-    scale: ({ height, width }) => `scale_cuda=${width}:${height}:interp_algo=bicubic:format=nv12`,
+    scale: ({ height, width }, depth) =>
+      `scale_cuda=${width}:${height}:interp_algo=bicubic:format=${surfaceFormat(depth)}`,
     uploadsByItself: true
   },
   encodeOptions: ({ encoder, grid, maxBitrate }) => [
@@ -56,7 +50,7 @@ export const nvenc: BackendModule = {
     "-rc",
     "vbr",
     "-cq",
-    String(codecs[encoder.codec].cq),
+    String(quality[encoder.codec]),
     // Zero lets `-cq` alone decide below the cap; the default of 2 Mbit/s would be the mean that is aimed at.
     "-b:v",
     "0",
@@ -68,7 +62,8 @@ export const nvenc: BackendModule = {
     "1",
     "-spatial-aq",
     "1",
-    ...codecs[encoder.codec].own,
+    // av1_nvenc has no such option: the depth of the pictures says it all.
+    ...(encoder.codec === "av1" ? [] : profile(encoder)),
     ...keyframeInterval(grid),
     ...forcedKeyframes(grid),
     // A forced keyframe is a plain I-frame otherwise, at which no player may start.

@@ -1,15 +1,19 @@
 /** Intel's GPUs through Quick Sync (oneVPL or Media SDK). */
 import type { VideoCodec } from "../../../domain/media/Codec.ts"
 import type { BackendModule } from "./Backend.ts"
-import { aimingBelow, forcedKeyframes, hvc1, keyframeInterval, spareSurfaces } from "./Backend.ts"
+import { aimingBelow, forcedKeyframes, keyframeInterval, profile, spareSurfaces, surfaceFormat } from "./Backend.ts"
 
-/** `quality` goes to `-global_quality`, 1 to 51 for every codec. */
-const codecs: Readonly<Record<VideoCodec, { readonly quality: number; readonly own: ReadonlyArray<string> }>> = {
-  // Zero means the same for both, every I-frame is an IDR frame: ffmpeg adds one where HEVC counts differently.
-  h264: { quality: 23, own: ["-profile:v", "high", "-idr_interval", "0"] },
-  hevc: { quality: 26, own: ["-profile:v", "main", "-idr_interval", "0", ...hvc1] },
-  // There is no such distance in AV1: a key frame is where decoding may start.
-  av1: { quality: 30, own: ["-profile:v", "main"] }
+/** Goes to `-global_quality`, 1 to 51 for every codec. */
+const qualities: Readonly<Record<VideoCodec, number>> = { h264: 23, hevc: 26, av1: 30 }
+
+/**
+ * Every I-frame is an IDR frame: zero says so for both, because ffmpeg adds one where HEVC counts differently. There is no
+ * such distance in AV1: a key frame is where decoding may start.
+ */
+const everyIntra: Readonly<Record<VideoCodec, ReadonlyArray<string>>> = {
+  h264: ["-idr_interval", "0"],
+  hevc: ["-idr_interval", "0"],
+  av1: []
 }
 
 export const qsv: BackendModule = {
@@ -48,23 +52,21 @@ export const qsv: BackendModule = {
     surface: "qsv",
     // Quick Sync's pools do not grow: the number must cover what the encoders hold.
     upload: `hwupload=extra_hw_frames=${spareSurfaces * 2},format=qsv`,
-    scale: ({ height, width }) => `vpp_qsv=w=${width}:h=${height}:format=nv12`,
+    scale: ({ height, width }, depth) => `vpp_qsv=w=${width}:h=${height}:format=${surfaceFormat(depth)}`,
     uploadsByItself: true
   },
-  encodeOptions: ({ encoder, grid, maxBitrate }) => {
-    const { own, quality } = codecs[encoder.codec]
-    return [
-      "-preset",
-      "medium",
-      // Quality, mean and cap together make QVBR; mean and cap alone make VBR, which every generation has.
-      ...(encoder.mode === "bitrate" ? [] : ["-global_quality", String(quality)]),
-      ...aimingBelow(maxBitrate),
-      ...own,
-      // The default of -1 (H.264) or 248 (HEVC) frames knows nothing of the grid.
-      ...keyframeInterval(grid),
-      ...forcedKeyframes(grid),
-      "-forced_idr",
-      "1"
-    ]
-  }
+  encodeOptions: ({ encoder, grid, maxBitrate }) => [
+    "-preset",
+    "medium",
+    // Quality, mean and cap together make QVBR; mean and cap alone make VBR, which every generation has.
+    ...(encoder.mode === "bitrate" ? [] : ["-global_quality", String(qualities[encoder.codec])]),
+    ...aimingBelow(maxBitrate),
+    ...profile(encoder),
+    ...everyIntra[encoder.codec],
+    // The default of -1 (H.264) or 248 (HEVC) frames knows nothing of the grid.
+    ...keyframeInterval(grid),
+    ...forcedKeyframes(grid),
+    "-forced_idr",
+    "1"
+  ]
 }

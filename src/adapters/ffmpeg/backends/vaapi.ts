@@ -1,17 +1,13 @@
 /** Encoders behind VA-API: Intel's and AMD's GPUs on Linux. */
 import type { VideoCodec } from "../../../domain/media/Codec.ts"
 import type { BackendModule } from "./Backend.ts"
-import { aimingBelow, forcedKeyframes, hvc1, keyframeInterval, spareSurfaces } from "./Backend.ts"
+import { aimingBelow, forcedKeyframes, keyframeInterval, profile, spareSurfaces, surfaceFormat } from "./Backend.ts"
 
 /**
- * `quality` goes to `-global_quality`. A `-qp`, which av1_vaapi does not have, would switch the cap off without a word.
+ * Goes to `-global_quality`; AV1's scale to 255. A `-qp`, which av1_vaapi does not have, would switch the cap off without
+ * a word.
  */
-const codecs: Readonly<Record<VideoCodec, { readonly quality: number; readonly own: ReadonlyArray<string> }>> = {
-  h264: { quality: 23, own: ["-profile:v", "high"] },
-  hevc: { quality: 26, own: ["-profile:v", "main", ...hvc1] },
-  // AV1's scale goes to 255.
-  av1: { quality: 120, own: ["-profile:v", "main"] }
-}
+const qualities: Readonly<Record<VideoCodec, number>> = { h264: 23, hevc: 26, av1: 120 }
 
 const quality = ["-rc_mode", "QVBR"]
 const bitrate = ["-rc_mode", "VBR"]
@@ -54,17 +50,16 @@ export const vaapi: BackendModule = {
     ],
     surface: "vaapi",
     upload: "hwupload",
-    scale: ({ height, width }) => `scale_vaapi=w=${width}:h=${height}:format=nv12`,
+    scale: ({ height, width }, depth) => `scale_vaapi=w=${width}:h=${height}:format=${surfaceFormat(depth)}`,
     uploadsByItself: false
   },
   encodeOptions: ({ encoder, grid, maxBitrate }) => {
-    const { own, quality } = codecs[encoder.codec]
     const mode = modes[encoder.mode ?? "quality"]!
     return [
       ...mode.options,
-      ...(mode.constant ? ["-global_quality", String(quality)] : []),
+      ...(mode.constant ? ["-global_quality", String(qualities[encoder.codec])] : []),
       ...aimingBelow(maxBitrate),
-      ...own,
+      ...profile(encoder),
       ...keyframeInterval(grid),
       // No I-frame that is not an IDR frame: the default, said because everything rests on it.
       "-idr_interval",
