@@ -15,13 +15,19 @@ export interface AttemptReport {
 
 const share = { first: 10, last: 97 }
 
+type Advanced = Extract<TranscodeEvent, { readonly _tag: "Advanced" }>
+
+/** Of encoding, at the speed of now; null where there is none yet. */
+export const secondsLeft = (plan: TranscodePlan, { frames, speed }: Advanced): number | null =>
+  speed === null || speed <= 0
+    ? null
+    : FrameRate.seconds(plan.grid.frameRate, Math.max(0, plan.frames - frames)) / speed
+
 /** All renditions come from one decoder, so that they advance together. */
 export const advanced =
-  (plan: TranscodePlan, event: Extract<TranscodeEvent, { readonly _tag: "Advanced" }>) =>
+  (plan: TranscodePlan, event: Advanced) =>
   ({ facts }: AttemptReport): AttemptReport => {
     const percent = percentOf(event.frames, plan.frames)
-    const left = FrameRate.seconds(plan.grid.frameRate, Math.max(0, plan.frames - event.frames))
-    const secondsLeft = event.speed === null || event.speed <= 0 ? null : left / event.speed
     return {
       facts,
       progress: {
@@ -32,7 +38,7 @@ export const advanced =
           status: "in_progress",
           percent,
           speed: event.speed,
-          secondsLeft
+          secondsLeft: secondsLeft(plan, event)
         }))
       }
     }

@@ -1,5 +1,5 @@
 /** The files of an attempt on their way: out of the encoder, looked into, uploaded and off the disk. */
-import { Effect, Metric, Ref, Stream } from "effect"
+import { type Duration, Effect, Metric, Ref, Stream } from "effect"
 import type { Resumption } from "../jobs/Resumption.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
@@ -13,6 +13,7 @@ import { makeUploads } from "../telemetry/Uploads.ts"
 import { framesEncodedBy } from "../workers/Metrics.ts"
 import { advanced, type AttemptReport } from "./AttemptReport.ts"
 import { takingOver } from "./Resume.ts"
+import { makeStop } from "./StopEarly.ts"
 
 /** Segments on their way at once: enough to fill a link, few enough that a slow one does not pile up files in memory. */
 const uploadsAtOnce = 4
@@ -23,6 +24,8 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   /** Its path. */
   readonly source: string
   readonly report: Ref.Ref<AttemptReport>
+  /** How long a worker that is told to stop waits. */
+  readonly drainFor: Duration.Duration
 }) {
   const { report, source, task } = options
   const api = yield* WorkerApi
@@ -43,14 +46,17 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   })
 
   /** Sends what comes of an encode. `resumed` is there already. */
-  const deliver = <E, R>(
+  const deliver = Effect.fnUntraced(function* <E, R>(
     plan: TranscodePlan,
     output: string,
     events: Stream.Stream<TranscodeEvent, E, R>,
     resumed: Resumption | null
-  ) => {
-    let counted = (resumed?.segments ?? 0) * plan.grid.framesPerSegment
-    return events.pipe(
+  ) {
+    const madeSegments = resumed?.segments ?? 0
+    const stop = yield* makeStop(plan, { madeSegments, drainFor: options.drainFor })
+    let counted = madeSegments * plan.grid.framesPerSegment
+    return yield* events.pipe(
+      stop.throughSegment,
       Stream.tap((event) => {
         if (event._tag !== "Advanced") return Effect.void
         const more = Math.max(0, event.frames - counted)
@@ -68,9 +74,10 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
       Effect.raceFirst(workspace.guard),
       Effect.tapError(() => Effect.ignore(workspace.remove(output))),
       Effect.onExit(() => uploads.record),
+      Effect.tap(() => stop.giveBack),
       Effect.map((files): ReadonlyArray<RegisteredFile> => [...(resumed?.files ?? []), ...files])
     )
-  }
+  })
 
   /** All of the plan, or what an earlier attempt left to do of it. */
   const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {

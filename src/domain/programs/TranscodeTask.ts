@@ -1,5 +1,5 @@
 /** One attempt of a worker at one task, from the download to the published output. */
-import { Clock, Effect, Metric, Ref, Result } from "effect"
+import { Clock, type Duration, Effect, Metric, Ref, Result } from "effect"
 import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
 import type { Step } from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
@@ -27,6 +27,7 @@ import { type AttemptReport, finished } from "./AttemptReport.ts"
 import { firstThatWorks } from "./FirstThatWorks.ts"
 import { findResumption } from "./Resume.ts"
 import { sendingOutput } from "./SendOutput.ts"
+import { unlessToldToStop } from "./StopEarly.ts"
 
 export const transcodeTask = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
@@ -34,6 +35,8 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   readonly policy: EncoderPolicy
   /** For the encoders of this task; null leaves it to ffmpeg. */
   readonly threads: number | null
+  /** How long a worker that is told to stop waits for what it has in hand. */
+  readonly drainFor: Duration.Duration
   readonly report: Ref.Ref<AttemptReport>
   /** What the job's history should know of this attempt. */
   readonly notes: Ref.Ref<ReadonlyArray<string>>
@@ -47,15 +50,22 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
 
   const folder = yield* workspace.open(task.leaseId, task.source.extension, task.source.bytes)
   yield* at("download", 0)
-  yield* inStep("download", { "vlog.source.bytes": task.source.bytes })(api.download(task, folder.source))
+  yield* unlessToldToStop(api.download(task, folder.source)).pipe(
+    inStep("download", { "vlog.source.bytes": task.source.bytes })
+  )
   yield* Metric.update(bytesDownloaded, task.source.bytes)
 
   yield* at("probe", 5)
-  const source = yield* inStep("probe")(probe.probe(folder.source))
+  const source = yield* inStep("probe")(unlessToldToStop(probe.probe(folder.source)))
   const rejected = objection(source)
   if (rejected !== null) return yield* rejected
 
-  const { make, send, sent } = yield* sendingOutput({ task, source: folder.source, report })
+  const { make, send, sent } = yield* sendingOutput({
+    task,
+    source: folder.source,
+    report,
+    drainFor: options.drainFor
+  })
 
   const encode = Effect.fnUntraced(function* (encoder: Encoder, turn: number) {
     const plan = yield* Effect.withSpan(

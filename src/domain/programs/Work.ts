@@ -29,7 +29,7 @@ export interface WorkSettings {
   readonly allowance: Allowance
   /** Ends with the first task, or at once where there is none: for a scheduler that starts a worker for each. */
   readonly once: boolean
-  /** How long the task in hand may go on after this worker was told to stop. */
+  /** How long the segments in hand, or tasks that are nearly done, may take after this worker was told to stop. */
   readonly drainFor: Duration.Duration
   /** Completes when there is no time even for that. */
   readonly hurry: Effect.Effect<void>
@@ -207,8 +207,8 @@ const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: Fiber
 })
 
 /**
- * Takes no more tasks, and gives the one in hand its time: what is given back goes on elsewhere with what was uploaded,
- * but only with the same encoder, and after the source was fetched again. Then, or in a hurry, the attempts are interrupted, which gives their tasks back.
+ * Takes no more tasks, and waits until attempts have come to an end of a segment, or of all, which gives their tasks
+ * back. After some time, or in a hurry, they are interrupted wherever they are.
  */
 const drain = Effect.fnUntraced(function* (settings: WorkSettings, attempts: FiberSet.FiberSet<boolean>) {
   yield* WorkerState.update(() => ({ phase: "draining" }))

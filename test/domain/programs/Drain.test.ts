@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
+import type { FileDigest } from "../../../src/domain/media/Segment.ts"
+import { segmentName } from "../../../src/domain/media/Segment.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
 import { claimedTask, makeWorker } from "../support/worker.ts"
 
@@ -50,6 +52,44 @@ describe("a worker that is told to stop", () => {
       assert.strictEqual(worker.called("complete").length, 1)
       assert.strictEqual(worker.called("release").length, 0)
       assert.strictEqual(worker.called("claim").length, 1)
+    })
+  })
+
+  it.effect("finishes the segment in hand of every rendition, sends it and gives the task back", () => {
+    const worker = busyWorker(0.2)
+    /** Sound is made whole by the next attempt, whatever there is of it. */
+    const pictures = (segment: number) =>
+      worker
+        .called("upload")
+        .map(({ argument }) => argument as FileDigest)
+        .filter(({ name, rendition }) => name === segmentName(segment) && /^\d+p$/.test(rendition))
+        .map(({ rendition }) => rendition)
+    return Effect.gen(function* () {
+      const fiber = yield* run(worker, { drainFor: Duration.seconds(4) })
+      yield* TestClock.adjust("100 millis")
+      while (pictures(1).length === 0) yield* TestClock.adjust("100 millis")
+      const stopping = yield* stop(fiber)
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.join(stopping)
+      assert.deepStrictEqual(pictures(1), pictures(0))
+      assert.deepStrictEqual(pictures(2), [])
+      assert.deepStrictEqual(worker.notes, ["opened", "encoding", "stopped", "removed"])
+      assert.deepStrictEqual(
+        worker.calls.slice(-2).map(({ name }) => name),
+        ["upload", "release"]
+      )
+    })
+  })
+
+  it.effect("gives a task back at once of which nothing is made yet", () => {
+    const claimed = Effect.succeedSome({ task: claimedTask(), leaseSeconds: 90 })
+    const worker = makeWorker({ api: { claim: claimed, download: () => Effect.never } })
+    return Effect.gen(function* () {
+      const fiber = yield* run(worker)
+      yield* TestClock.adjust("3 seconds")
+      yield* Fiber.interrupt(fiber)
+      assert.strictEqual(worker.called("release").length, 1)
+      assert.deepStrictEqual(worker.notes, ["opened", "removed"])
     })
   })
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Ref, Stream } from "effect"
+import { Duration, Effect, Layer, Ref, Stream } from "effect"
 import type { Encoder } from "../../../src/domain/media/Encoder.ts"
 import { describe as text } from "../../../src/domain/media/Encoder.ts"
 import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
@@ -53,6 +53,7 @@ const failing = (
       codec: "h264",
       policy: anyBackend,
       threads: null,
+      drainFor: Duration.seconds(20),
       report,
       notes
     })
@@ -162,7 +163,15 @@ describe("a job that asks for a codec", () => {
       const notes = yield* Ref.make<ReadonlyArray<string>>([])
       const task = { ...claimedTask(), codec: { name: "av1", required } as const }
       const outcome = yield* Effect.exit(
-        transcodeTask({ task, codec: "h264", policy: anyBackend, threads: null, report, notes })
+        transcodeTask({
+          task,
+          codec: "h264",
+          policy: anyBackend,
+          threads: null,
+          drainFor: Duration.seconds(20),
+          report,
+          notes
+        })
       )
       return { outcome, used }
     }).pipe(Effect.provide(all))

@@ -1,6 +1,6 @@
 /** A worker whose task was begun by another. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Ref } from "effect"
+import { Duration, Effect, Ref } from "effect"
 import * as Progress from "../../../src/domain/jobs/Progress.ts"
 import type { FileDigest, RegisteredFile } from "../../../src/domain/media/Segment.ts"
 import { initName, segmentName } from "../../../src/domain/media/Segment.ts"
@@ -61,6 +61,7 @@ const run = Effect.fnUntraced(function* (files: ReadonlyArray<RegisteredFile>) {
       codec: "h264",
       policy: { backends: ["*"] },
       threads: null,
+      drainFor: Duration.seconds(20),
       report,
       notes
     })

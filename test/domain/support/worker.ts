@@ -158,11 +158,14 @@ export const makeWorker = (
   const transcode: Transcoder["Service"]["transcode"] = ({ folder, madeSegments = 0, plan }) => {
     const there = new Set(Array.from({ length: madeSegments }, (_, index) => segmentName(index)))
     const pictures = new Set(plan.video.map(({ name }) => name))
-    const files = wellMade(plan, folder).filter(
-      ({ event }) =>
-        !(options.lost ?? []).includes(`${event.rendition}/${event.name}`) &&
-        !(pictures.has(event.rendition) && there.has(event.name))
-    )
+    const files = wellMade(plan, folder)
+      .filter(
+        ({ event }) =>
+          !(options.lost ?? []).includes(`${event.rendition}/${event.name}`) &&
+          !(pictures.has(event.rendition) && there.has(event.name))
+      )
+      // All renditions come along together.
+      .toSorted((a, b) => a.event.name.localeCompare(b.event.name))
     for (const file of files) facts.set(file.event.path, file.facts)
     return Stream.unwrap(
       Effect.acquireRelease(
