@@ -5,7 +5,7 @@
 import { Effect, Layer } from "effect"
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { Subprocess } from "../../src/adapters/process/Subprocess.ts"
 
 /** Holds where all of `when` occur in the arguments, in this order. */
@@ -60,18 +60,22 @@ printf '%s\\n' ${quoted(stdout)}
 exit ${exit}
 `
 
-const program = async (path: string, text: string) => {
+const write = async (path: string, text: string) => {
+  await mkdir(dirname(path), { recursive: true })
   await writeFile(path, text)
   await chmod(path, 0o755)
 }
+
+/** A script that may be started. */
+export const program = (path: string, text: string) => Effect.promise(() => write(path, text))
 
 const build = async (machine: FakeMachine) => {
   const root = await mkdtemp(join(tmpdir(), "vlog-machine-"))
   const bin = join(root, "bin")
   await mkdir(bin)
   await mkdir(join(root, "dev/dri"), { recursive: true })
-  await program(join(bin, "ffmpeg"), ffmpegScript(machine))
-  if (machine.nvidiaSmi !== undefined) await program(join(bin, "nvidia-smi"), smiScript(machine.nvidiaSmi))
+  await write(join(bin, "ffmpeg"), ffmpegScript(machine))
+  if (machine.nvidiaSmi !== undefined) await write(join(bin, "nvidia-smi"), smiScript(machine.nvidiaSmi))
   for (const { driver, name, vendor } of machine.render ?? []) {
     const system = join(root, "sys/class/drm", name, "device")
     await mkdir(system, { recursive: true })

@@ -12,8 +12,9 @@ interface Recipe {
   readonly name: string
   readonly inputs: ReadonlyArray<string>
   readonly options: string
-  /** Made from the first before: the same options mean the second step then. */
+  /** Made from the first before: the same options mean the second step then, which begins `seek` seconds into it. */
   readonly first?: { readonly name: string; readonly options: string }
+  readonly seek?: string
 }
 
 const recipes = {
@@ -68,6 +69,21 @@ const recipes = {
     options: `-map 0:v -map 1:a -map 2:a ${x264} -c:a aac -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre`
   },
   transportStream: { name: "stream.ts", inputs: [picture("320x180"), tone()], options: `${x264} -c:a aac -f mpegts` },
+  /** Its first second is made of pictures whose keyframe is not there. */
+  midGroup: {
+    name: "mid-group.ts",
+    inputs: [picture("320x180"), tone()],
+    first: { name: "before.ts", options: `${x264} -g 25 -c:a aac -f mpegts` },
+    options: "-c copy -copyinkf -ss 0.5 -f mpegts"
+  },
+  /** The pictures of half a second are there for those after them, and nobody is to see them. */
+  trimmed: {
+    name: "trimmed.mp4",
+    inputs: [picture("320x180"), tone()],
+    first: { name: "untrimmed.mp4", options: `${x264} -g 50 -c:a aac` },
+    seek: "0.52",
+    options: "-c copy"
+  },
   single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }
 } as const satisfies Readonly<Record<string, Recipe>>
 
@@ -83,6 +99,12 @@ export const makeOddSource = async (kind: OddSource, folder: string): Promise<st
   }
   const first = join(folder, recipe.first.name)
   await ffmpeg([...inputs, ...recipe.first.options.split(" "), first])
-  await ffmpeg(["-i", first, ...recipe.options.split(" "), path])
+  await ffmpeg([
+    ...(recipe.seek === undefined ? [] : ["-ss", recipe.seek]),
+    "-i",
+    first,
+    ...recipe.options.split(" "),
+    path
+  ])
   return path
 }

@@ -53,24 +53,35 @@ export const probeEntries = [
   ":format=format_name,size,start_time,duration"
 ].join("")
 
-/** Presentation times of a stream's packets in seconds, in file order, and the longest packet's duration. */
+/** Presentation times of a stream's packets in seconds, in file order, and the end of the last. */
 export interface PacketTimes {
   readonly times: Array<number>
   last: number
+  /** When the first keyframe is shown; null before it, and where there is none. */
+  opened: number | null
 }
 
-/** `stream_index,pts_time,dts_time,duration_time` of each packet, as `-of csv=p=0` prints it. */
-export const packetEntries = "packet=stream_index,pts_time,dts_time,duration_time"
+/** `stream_index,pts_time,dts_time,duration_time,flags` of each packet, as `-of csv=p=0` prints it. */
+export const packetEntries = "packet=stream_index,pts_time,dts_time,duration_time,flags"
 
-/** Gathers one line of the packet listing. Packets without any time are counted at the end of the ones before. */
+/**
+ * Gathers one line of the packet listing. Packets without any time are counted at the end of the ones before. A recording
+ * that begins in the middle of a group of pictures has some that nothing can be made of: those before the first keyframe,
+ * and those after it that are shown before it. One that was trimmed without encoding has some that nobody is to see.
+ */
 export const collectPacket = (streams: Map<number, PacketTimes>, line: string): void => {
-  const [index = "", pts = "", dts = "", duration = ""] = line.split(",")
+  const [index = "", pts = "", dts = "", duration = "", flags = ""] = line.split(",")
   const stream = Number(index)
   if (index === "" || Number.isNaN(stream)) return
-  const found = streams.get(stream) ?? { times: [], last: 0 }
+  const found = streams.get(stream) ?? { times: [], last: 0, opened: null }
   const time = [Number.parseFloat(pts), Number.parseFloat(dts), found.last].find((value) => Number.isFinite(value)) ?? 0
   const length = Number.parseFloat(duration)
-  found.times.push(time)
+  const seen = !flags.includes("D")
+  if (found.opened === null && flags.startsWith("K")) {
+    found.opened = time
+    found.times.length = 0
+  }
+  if (seen && (found.opened === null || time >= found.opened)) found.times.push(time)
   found.last = Math.max(found.last, time + (Number.isFinite(length) ? length : 0))
   streams.set(stream, found)
 }
@@ -146,7 +157,8 @@ const videoStream = (
   const late = Math.max(0, fileStart)
   const tag = durationTag(stream)
   const fromTag = tag === null ? null : tag - late
-  const own = stream.duration === undefined ? fromTag : stream.duration + start
+  const header = stream.start_time === undefined ? start : stream.start_time - fileStart
+  const own = stream.duration === undefined ? fromTag : stream.duration + header
   return {
     index: stream.index,
     codec: stream.codec_name ?? "unknown",

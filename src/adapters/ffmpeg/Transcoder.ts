@@ -15,10 +15,11 @@ import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
 import { Subprocess } from "../process/Subprocess.ts"
 import { environmentFor, listName, posterArguments, posterAt, transcodeArguments } from "./Arguments.ts"
 import { detect, tryOut } from "./Detection.ts"
+import { makeComplaints, objectionTo } from "./Ending.ts"
 import { cause, failureReason } from "./FailureReason.ts"
 import { passes } from "./Passes.ts"
-import { Sandbox } from "./Sandbox.ts"
 import { makeProgressReader } from "./ProgressLines.ts"
+import { Sandbox } from "./Sandbox.ts"
 
 const lookEvery = Duration.millis(200)
 
@@ -110,17 +111,23 @@ const make = (options: TranscoderOptions) =>
       const child = yield* subprocess.start(
         "ffmpeg",
         transcodeArguments(job.plan, { source: job.source, folderOf }, job.madeSegments),
-        sandbox.around({
-          purpose: "encode",
-          reads: [job.source],
-          writes: [job.folder],
-          devices: job.plan.encoder.backend !== "software",
-          env: environmentFor(job.plan.encoder)
-        })
+        {
+          ...sandbox.around({
+            purpose: "encode",
+            reads: [job.source],
+            writes: [job.folder],
+            devices: job.plan.encoder.backend !== "software",
+            env: environmentFor(job.plan.encoder)
+          }),
+          stderr: "lines"
+        }
       )
+      const complaints = makeComplaints()
+      const listen = Stream.runForEach(child.errorLines, (line) => Effect.sync(() => complaints.note(line)))
       const read = makeProgressReader()
       const before = (job.madeSegments ?? 0) * job.plan.grid.framesPerSegment
       let frames = 0
+      let seconds: number | null = null
       // No frame comes out while those before the first one are decoded, which takes no longer than to play them.
       const skip = Math.round(FrameRate.seconds(job.plan.grid.frameRate, before) * 1e9)
       let advancedAt = (yield* Clock.monotonicTimeNanos) + BigInt(skip)
@@ -131,7 +138,9 @@ const make = (options: TranscoderOptions) =>
           if (block === null) return
           if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
           frames = block.frames
-          yield* Queue.offer(queue, { _tag: "Advanced", ...block, frames: progress(before + block.frames) })
+          seconds = block.seconds
+          const { speed } = block
+          yield* Queue.offer(queue, { _tag: "Advanced", speed, frames: progress(before + frames) })
         })
       )
       const watch = Effect.gen(function* () {
@@ -147,8 +156,14 @@ const make = (options: TranscoderOptions) =>
         }
       }).pipe(Effect.forever)
 
-      yield* Effect.raceFirst(Effect.andThen(follow, child.exit), watch)
+      const toTheEnd = Effect.all([follow, listen], { concurrency: 2, discard: true })
+      yield* Effect.raceFirst(Effect.andThen(toTheEnd, child.exit), watch)
       yield* look
+      const damage = complaints.read()
+      const stderr = yield* child.stderrTail
+      const objection = objectionTo(job.plan, { frames: before + frames, seconds, damage, stderr })
+      if (objection !== null) return yield* objection
+      if (damage !== null) yield* Queue.offer(queue, { _tag: "Damaged", ...damage })
     }, Effect.scoped)
 
     /**

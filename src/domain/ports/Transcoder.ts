@@ -26,6 +26,8 @@ export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("Tran
 export type TranscodeEvent =
   /** `frames` counts output pictures, with those that were there before, `speed` is media seconds per second. */
   | { readonly _tag: "Advanced"; readonly frames: number; readonly speed: number | null }
+  /** Some of the source could not be decoded, and was little enough to be let pass. */
+  | { readonly _tag: "Damaged"; readonly complaints: number; readonly first: string }
   /** A file is complete on disk and will not change. */
   | { readonly _tag: "FileReady"; readonly rendition: RenditionName; readonly name: string; readonly path: string }
 

@@ -35,7 +35,7 @@ export const takingOver =
       Stream.mapEffect(
         events,
         Effect.fnUntraced(function* (event) {
-          if (event._tag === "Advanced") return [event]
+          if (event._tag !== "FileReady") return [event]
           const init = event.name === initName ? expected.get(event.rendition) : undefined
           if (init !== undefined) {
             const { sha256 } = yield* (yield* Workspace).digest(event)

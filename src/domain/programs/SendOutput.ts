@@ -26,8 +26,10 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   readonly report: Ref.Ref<AttemptReport>
   /** How long a worker that is told to stop waits. */
   readonly drainFor: Duration.Duration
+  /** What the job's history should know of this attempt. */
+  readonly notes: Ref.Ref<ReadonlyArray<string>>
 }) {
-  const { report, source, task } = options
+  const { notes, report, source, task } = options
   const api = yield* WorkerApi
   const workspace = yield* Workspace
   const transcoder = yield* Transcoder
@@ -58,7 +60,8 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
     return yield* events.pipe(
       stop.throughSegment,
       Stream.tap((event) => {
-        if (event._tag !== "Advanced") return Effect.void
+        if (event._tag === "Damaged") return tellDamage(notes, event)
+        if (event._tag === "FileReady") return Effect.void
         const more = Math.max(0, event.frames - counted)
         counted += more
         return Effect.andThen(
@@ -94,6 +97,17 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   })
 
   return { send, make, sent }
+})
+
+/** Once, in however many passes the source was decoded. */
+const tellDamage = Effect.fnUntraced(function* (
+  notes: Ref.Ref<ReadonlyArray<string>>,
+  { complaints, first }: Extract<TranscodeEvent, { readonly _tag: "Damaged" }>
+) {
+  const note = `The source is damaged in places: ffmpeg complained ${complaints} times ("${first}")`
+  yield* Ref.update(notes, (said) => (said.includes(note) ? said : [...said, note]))
+  yield* Effect.annotateCurrentSpan("vlog.source.complaints", complaints)
+  yield* Effect.logWarning("damaged source", { complaints, first })
 })
 
 const isAmong = (resumed: Resumption | null, file: { readonly name: string; readonly rendition: string }) =>

@@ -49,6 +49,7 @@ export const makeStop = Effect.fnUntraced(function* (
         left = secondsLeft(plan, event)
         return false
       }
+      if (event._tag === "Damaged") return false
       const count = made.get(event.rendition)
       if (count !== undefined && event.name !== initName) made.set(event.rendition, count + 1)
       stopped = goal !== null && Math.min(...made.values()) >= goal

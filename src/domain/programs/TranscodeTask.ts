@@ -1,13 +1,12 @@
 /** One attempt of a worker at one task, from the download to the published output. */
-import { Clock, type Duration, Effect, Metric, Ref, Result } from "effect"
-import { assemble, OutputIncomplete } from "../jobs/Completion.ts"
+import { Clock, type Duration, Effect, Metric, Ref } from "effect"
+import { accept, framesOf } from "../jobs/Acceptance.ts"
 import type { Step } from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import { describe } from "../media/Encoder.ts"
 import type { EncoderPolicy } from "../media/EncoderSelection.ts"
 import * as FrameRate from "../media/FrameRate.ts"
-import type { Presentation } from "../media/Presentation.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import { posterName, posterRendition } from "../media/Segment.ts"
 import type { Source } from "../media/Source.ts"
@@ -64,6 +63,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
     task,
     source: folder.source,
     report,
+    notes: options.notes,
     drainFor: options.drainFor
   })
 
@@ -102,7 +102,7 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   const { facts, files, plan } = yield* firstThatWorks(chain, wanted, Ref.get(sent), encode, options.notes)
 
   yield* at("finalize", 98)
-  const presentation = yield* Effect.suspend(() => Effect.fromResult(judge(plan, files))).pipe(
+  const presentation = yield* Effect.suspend(() => Effect.fromResult(accept(plan, files))).pipe(
     inStep("verify", { "vlog.files": files.length }),
     // Whatever a driver says, one whose output is wrong is not asked again.
     Effect.tapError((error) =>
@@ -158,13 +158,6 @@ const recordRenditions = Effect.fnUntraced(function* (
   }
 })
 
-const framesOf = (files: ReadonlyArray<RegisteredFile>, rendition: string) =>
-  files.reduce(
-    (sum, file) =>
-      file.rendition === rendition && file.facts._tag === "MediaSegment" ? sum + file.facts.samples : sum,
-    0
-  )
-
 const makePoster = Effect.fnUntraced(function* (plan: TranscodePlan, folder: TaskFolder) {
   const transcoder = yield* Transcoder
   yield* transcoder.poster({ plan, source: folder.source, path: folder.poster })
@@ -175,23 +168,3 @@ const factsOf = (source: Source, plan: TranscodePlan): SourceFacts => ({
   ...displaySize(source.video),
   duration: plan.duration
 })
-
-/** One frame more or less is rounding where a source has a variable rate; none may be missing where it is constant. */
-const allowedFrames = 1
-
-/** The same judgement that the server will make, and one that it cannot: that no picture of the source is missing. */
-const judge = (
-  plan: TranscodePlan,
-  files: ReadonlyArray<RegisteredFile>
-): Result.Result<Presentation, OutputIncomplete> => {
-  const missing = plan.video.flatMap((rendition) => {
-    const frames = framesOf(files, rendition.name)
-    return Math.abs(frames - plan.frames) <= allowedFrames
-      ? []
-      : [`${rendition.name} has ${frames} frames instead of ${plan.frames}`]
-  })
-  const [first, ...rest] = missing
-  if (first !== undefined) return Result.fail(new OutputIncomplete({ problems: [first, ...rest] }))
-  const languages = Object.fromEntries(plan.audio.map((rendition) => [rendition.name, rendition.language]))
-  return assemble(files, { duration: plan.duration, languages })
-}

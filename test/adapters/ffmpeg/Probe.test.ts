@@ -94,6 +94,17 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     assert.isBelow(Math.abs(audio[0]!.start), 0.1)
     approximately(video.duration, 2, 0.05)
   },
+  // Cut half a second into the first group of pictures: the rest of it cannot be shown.
+  midGroup: ({ video }) => {
+    assert.strictEqual(video.frames, 25)
+    approximately(video.duration, 1)
+    approximately(video.promised, video.start + 1, 0.05)
+  },
+  trimmed: ({ video }) => {
+    assert.strictEqual(video.frames, 37)
+    approximately(video.duration, 1.48)
+    approximately(video.start, 0, 0.03)
+  },
   single: ({ video }) => {
     assert.strictEqual(video.frames, 1)
     approximately(video.duration, 0.04)

@@ -121,6 +121,8 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   soundTail: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["de", "fr"] },
   transportStream: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  midGroup: { sizes: [[320, 180]], frames: 25, seconds: 1, sounds: ["und"] },
+  trimmed: { sizes: [[320, 180]], frames: 37, seconds: 1.48, sounds: ["und"] },
   single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
 }
 

@@ -1,0 +1,73 @@
+/** What an ffmpeg that ended with 0 has really done: it does so too with half of a file, or with nothing but noise. */
+import * as FrameRate from "../../domain/media/FrameRate.ts"
+import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
+import { TranscodeFailed } from "../../domain/ports/Transcoder.ts"
+import { failureReason, lastWords } from "./FailureReason.ts"
+
+/** One for each packet that could not be read and each picture that came out wrong. Decoders say more, in words of theirs. */
+const unreadable =
+  /partial file|File ended prematurely|Invalid data found|corrupt(?:ed)? (?:decoded frame|input packet)|missing picture/i
+
+export interface Damage {
+  readonly complaints: number
+  /** What was said first, without the name of the file. */
+  readonly first: string
+}
+
+/** Counts the lines of stderr that tell of damage, also those that ffmpeg only counts. */
+export const makeComplaints = () => {
+  let complaints = 0
+  let first: string | undefined
+  let counting = false
+  const note = (line: string): void => {
+    const repeated = /^\s*Last message repeated (\d+) times/.exec(line)?.[1]
+    if (repeated !== undefined) {
+      complaints += counting ? Number(repeated) : 0
+      return
+    }
+    const found = unreadable.exec(line)?.[0]
+    counting = found !== undefined
+    complaints += counting ? 1 : 0
+    first ??= found
+  }
+  return { note, read: (): Damage | null => (first === undefined ? null : { complaints, first }) }
+}
+
+/** One bad packet of a telephone's film is let pass; a film of which a tenth is wrong is not worth watching. */
+const tolerated = (frames: number) => Math.max(10, frames / 10)
+
+/** Pictures by which an output may differ from its plan: what rounding takes. */
+const allowedFrames = 1
+
+/** The same in seconds, and what an encoder that puts pictures in another order holds back in its last word. */
+const allowedSeconds = (rate: FrameRate.FrameRate) => 0.5 + FrameRate.seconds(rate, 4)
+
+/** `frames` and `seconds` are ffmpeg's last word on what it wrote; null where it said nothing. */
+export const objectionTo = (
+  plan: TranscodePlan,
+  end: {
+    readonly frames: number
+    readonly seconds: number | null
+    readonly damage: Damage | null
+    readonly stderr: string
+  }
+): TranscodeFailed | null => {
+  const failed = (reason: TranscodeFailed["reason"], problem: string) =>
+    new TranscodeFailed({ reason, problem, details: end.stderr })
+  if (failureReason(end.stderr) === "resources") return failed("resources", lastWords(end.stderr))
+  const { damage, seconds } = end
+  const lost = plan.frames - end.frames
+  if (damage !== null && (damage.complaints > tolerated(plan.frames) || lost > allowedFrames)) {
+    return failed(
+      "source",
+      `The file is damaged: of ${plan.frames} pictures ${Math.max(0, lost)} are missing, and ffmpeg complained ${damage.complaints} times ("${damage.first}")`
+    )
+  }
+  if (seconds !== null && Math.abs(seconds - plan.duration) > allowedSeconds(plan.grid.frameRate)) {
+    return failed(
+      "crashed",
+      `ffmpeg ended without an error at ${seconds.toFixed(2)} s, but the film lasts ${plan.duration.toFixed(2)} s`
+    )
+  }
+  return null
+}
