@@ -1,4 +1,4 @@
-/** Two replicas of the bundled Worker API over one database and one storage, and how they are killed and come back. */
+/** Replicas of the bundled Worker API over one database and one storage, and how they are killed and come back. */
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { createServer, type AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -18,6 +18,7 @@ const freePort = () =>
 
 export interface Replica {
   readonly address: string
+  readonly pid: () => number
   /** Kills it with -9, and waits until it is gone. */
   kill(): Promise<void>
   /** Starts it and waits until it is well; fails with what it said when it dies before, or takes too long. */
@@ -26,7 +27,7 @@ export interface Replica {
 
 const startLimit = 60_000
 
-const makeReplica = async (program: string, env: Readonly<Record<string, string>>): Promise<Replica> => {
+export const makeReplica = async (program: string, env: Readonly<Record<string, string>>): Promise<Replica> => {
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
   let child: ChildProcess | undefined
@@ -37,6 +38,7 @@ const makeReplica = async (program: string, env: Readonly<Record<string, string>
     )
   return {
     address,
+    pid: () => child?.pid ?? 0,
     start: async () => {
       let said = ""
       const started = spawn(process.execPath, [program], {
@@ -66,12 +68,17 @@ const makeReplica = async (program: string, env: Readonly<Record<string, string>
   }
 }
 
+/** The bundled program of the Worker API. */
+export const bundleApi = async (folder: string) => {
+  const dist = join(folder, "dist")
+  await promisify(execFile)(process.execPath, [join(root, "scripts/bundle.mjs"), dist, "api"])
+  return join(dist, "api.js")
+}
+
 export const makeReplicas = async (options: {
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
 }): Promise<readonly [Replica, Replica]> => {
-  const dist = join(options.folder, "dist")
-  await promisify(execFile)(process.execPath, [join(root, "scripts/bundle.mjs"), dist, "api"])
-  const program = join(dist, "api.js")
+  const program = await bundleApi(options.folder)
   return [await makeReplica(program, options.env), await makeReplica(program, options.env)]
 }

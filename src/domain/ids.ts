@@ -17,6 +17,13 @@ export type LeaseId = typeof LeaseId.Type
 export const WorkerId = Schema.String.pipe(Schema.check(Schema.isUUID()), Schema.brand("WorkerId"))
 export type WorkerId = typeof WorkerId.Type
 
+export const UploadId = Schema.String.pipe(Schema.check(Schema.isUUID()), Schema.brand("UploadId"))
+export type UploadId = typeof UploadId.Type
+
+/** Names the bytes of an upload that are there so far, and the right to add to them. Random, as leases are. */
+export const ArrivingId = Schema.String.pipe(Schema.check(Schema.isUUID()), Schema.brand("ArrivingId"))
+export type ArrivingId = typeof ArrivingId.Type
+
 /** Lower-case hexadecimal SHA-256 of a file's bytes. */
 export const Sha256 = Schema.String.pipe(Schema.check(Schema.isPattern(/^[0-9a-f]{64}$/)), Schema.brand("Sha256"))
 export type Sha256 = typeof Sha256.Type

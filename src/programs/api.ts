@@ -14,6 +14,7 @@ import * as PostgresJobControl from "../adapters/postgres/JobControl.ts"
 import * as PostgresJobNews from "../adapters/postgres/JobNews.ts"
 import * as PostgresJobSignal from "../adapters/postgres/JobSignal.ts"
 import { migrate } from "../adapters/postgres/Migrator.ts"
+import * as PostgresUploadStore from "../adapters/postgres/UploadStore.ts"
 import * as PostgresVideoStore from "../adapters/postgres/VideoStore.ts"
 import * as PostgresWorkerRegistry from "../adapters/postgres/WorkerRegistry.ts"
 import * as DiskMediaStore from "../adapters/storage/MediaStore.ts"
@@ -75,7 +76,10 @@ const api = Layer.unwrap(
     return Layer.mergeAll(http, sweeper, sampling).pipe(
       Layer.provide(FarmGauges.layer),
       Layer.provide([
-        stores.pipe(Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))),
+        stores.pipe(
+          Layer.provideMerge(PostgresUploadStore.layer({ life: settings.uploadLife })),
+          Layer.provide(database({ url: settings.databaseUrl, max: settings.databasePool }))
+        ),
         DiskMediaStore.layer({ root: settings.storage }),
         DiskMediaUpkeep.layer({ root: settings.storage }),
         SegmentInspector.layer,

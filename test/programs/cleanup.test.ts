@@ -11,6 +11,7 @@ import * as PostgresFarmFigures from "../../src/adapters/postgres/FarmFigures.ts
 import * as PostgresJobStore from "../../src/adapters/postgres/JobStore.ts"
 import * as PostgresJobUpkeep from "../../src/adapters/postgres/JobUpkeep.ts"
 import * as PostgresVideoStore from "../../src/adapters/postgres/VideoStore.ts"
+import * as PostgresUploadUpkeep from "../../src/adapters/postgres/UploadUpkeep.ts"
 import * as DiskMediaUpkeep from "../../src/adapters/storage/MediaUpkeep.ts"
 import { FarmFigures } from "../../src/domain/ports/FarmFigures.ts"
 import { JobUpkeep } from "../../src/domain/ports/JobUpkeep.ts"
@@ -85,6 +86,7 @@ const withFarm = <A, E, R>(effect: (root: string) => Effect.Effect<A, E, R>) =>
       PostgresVideoStore.layer.pipe(Layer.provideMerge(PostgresJobStore.layer)),
       PostgresJobUpkeep.layer,
       PostgresFarmFigures.layer,
+      PostgresUploadUpkeep.layer,
       DiskMediaUpkeep.layer({ root }),
       Layer.succeed(References.MinimumLogLevel)("None")
     )
@@ -92,6 +94,30 @@ const withFarm = <A, E, R>(effect: (root: string) => Effect.Effect<A, E, R>) =>
   }).pipe(Effect.scoped, Effect.provide(TestDatabase.layerDb))
 
 describe("the cleanup", () => {
+  it.live("forgets uploads that expired, with their bytes, and bytes that belong to none", () =>
+    withFarm((root) =>
+      Effect.gen(function* () {
+        yield* execute(`
+          insert into upload (id, bytes, metadata, arriving, expires_at, writer, writer_until) values
+            ('${lease(1)}', 9, '', '${lease(11)}', now() - interval '1 minute', null, null),
+            ('${lease(2)}', 9, '', '${lease(12)}', now() + interval '1 minute', null, null),
+            ('${lease(3)}', 9, '', '${lease(13)}', now() - interval '1 minute', '${lease(23)}', now() + interval '1 minute')`)
+        for (const n of [11, 12, 13, 14, 23]) yield* oldFile(root, "arriving", lease(n))
+        yield* Effect.promise(() => writeFile(join(root, "arriving", lease(15)), "x"))
+        const there = Effect.promise(() => readdir(join(root, "arriving")))
+
+        const plan = yield* cleanup({ ...options, dryRun: true })
+        assert.deepStrictEqual(plan.uploads, [lease(1)])
+        assert.lengthOf(yield* there, 6)
+        const done = yield* cleanup(options)
+        assert.deepStrictEqual(done.uploads, [lease(1)])
+        assert.deepStrictEqual((yield* there).toSorted(), [12, 13, 15, 23].map(lease))
+        assert.lengthOf(yield* execute("select from upload"), 2)
+        assert.deepStrictEqual((yield* cleanup(options)).uploads, [])
+      })
+    )
+  )
+
   it.live("takes back what is lost, removes what nobody reaches, and says the same beforehand", () =>
     withFarm((root) =>
       Effect.gen(function* () {

@@ -21,7 +21,7 @@ interface VlogOptions {
   readonly cwd?: string
 }
 
-const startVlog = (args: ReadonlyArray<string>, options: VlogOptions = {}) =>
+export const startVlog = (args: ReadonlyArray<string>, options: VlogOptions = {}) =>
   execa(process.execPath, [join(bundles, "vlog.js"), ...args], {
     cwd: options.cwd ?? emptyFolder,
     extendEnv: false,

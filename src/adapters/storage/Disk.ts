@@ -58,6 +58,31 @@ export const linkOrCopy = (from: string, to: string) =>
     })
   )
 
+/** A second name for the same bytes, or another name in place of the first where the file system has no such thing. */
+export const linkOrMove = Effect.fnUntraced(function* (from: string, to: string) {
+  yield* makeFolder(dirname(to))
+  yield* attempt(to, () =>
+    link(from, to).catch((cause: unknown) => {
+      if (unlinkable.has(codeOf(cause)) || codeOf(cause) === "EEXIST") return rename(from, to)
+      throw cause
+    })
+  )
+  yield* syncFolder(dirname(to))
+})
+
+/** A durable copy of the first `bytes` of a file; next to nothing is written where the file system shares blocks. */
+export const copyFirst = (from: string, to: string, bytes: number) =>
+  attempt(to, async () => {
+    await copyFile(from, to, constants.COPYFILE_FICLONE)
+    const file = await open(to, "r+")
+    try {
+      await file.truncate(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  })
+
 /** Either the old content or the new, never half of it. */
 export const writeWhole = (path: string, content: string) =>
   attempt(path, async () => {

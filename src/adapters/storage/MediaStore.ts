@@ -2,16 +2,16 @@
  * MediaStore on one file system:
  *
  *     tmp/                              what is still arriving
+ *     arriving/<arriving id>            uploads that can be gone on with
  *     uploads/<video id><extension>     sources
  *     attempts/<lease id>/<sha256>      what an attempt uploaded, named by content
  *     published/<lease id>/<rendition>/ what viewers get, further names for the files of the attempts
  */
-import { Effect, Layer, Stream } from "effect"
-import { createHash, randomUUID } from "node:crypto"
+import { Effect, Layer, type Stream } from "effect"
+import { randomUUID } from "node:crypto"
 import { open, stat } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import type { LeaseId, VideoId } from "../../domain/ids.ts"
-import { Sha256 } from "../../domain/ids.ts"
+import type { ArrivingId, LeaseId, VideoId } from "../../domain/ids.ts"
 import type { Delivery } from "../../domain/jobs/Delivery.ts"
 import { thumbnailPath } from "../../domain/media/Delivered.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
@@ -20,10 +20,21 @@ import { masterPlaylist } from "../../domain/media/PlaylistPresentation.ts"
 import type { Presentation } from "../../domain/media/Presentation.ts"
 import { type FileDigest, posterName, posterRendition } from "../../domain/media/Segment.ts"
 import type { TaskOutput } from "../../domain/ports/JobStore.ts"
-import type { Received } from "../../domain/ports/MediaStore.ts"
-import { BytesMismatch, MediaStore } from "../../domain/ports/MediaStore.ts"
+import { type Arriving, MediaStore, type Received } from "../../domain/ports/MediaStore.ts"
 import type { SourceFile } from "../../domain/videos/Video.ts"
-import { diskError, linkOrCopy, makeFolder, moveInto, remove, spaceAt, syncFolder, writeWhole } from "./Disk.ts"
+import {
+  copyFirst,
+  diskError,
+  linkOrCopy,
+  linkOrMove,
+  makeFolder,
+  moveInto,
+  remove,
+  spaceAt,
+  syncFolder,
+  writeWhole
+} from "./Disk.ts"
+import { growing } from "./Growing.ts"
 
 /** The playlists and the manifest of a presentation, by path within its folder. `base` leads from them to the folder. */
 const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyArray<readonly [string, string]> => [
@@ -49,12 +60,13 @@ const make = (root: string) =>
     const temporary = join(root, "tmp")
     const sourcePath = (id: VideoId, source: Pick<SourceFile, "extension">) =>
       join(root, "uploads", `${id}${source.extension}`)
+    const arrivingPath = (id: ArrivingId) => join(root, "arriving", id)
     const attemptFolder = (lease: LeaseId) => join(root, "attempts", lease)
     const partPath = (lease: LeaseId, file: Pick<FileDigest, "sha256">) => join(attemptFolder(lease), file.sha256)
     const publicationPath = (publication: LeaseId, path: string) => join(root, "published", publication, path)
 
     yield* Effect.forEach(
-      [temporary, join(root, "uploads"), join(root, "attempts"), join(root, "published")],
+      [temporary, join(root, "arriving"), join(root, "uploads"), join(root, "attempts"), join(root, "published")],
       makeFolder
     )
 
@@ -67,25 +79,39 @@ const make = (root: string) =>
         Effect.tryPromise({ try: () => open(path, "wx"), catch: (cause) => diskError(path, cause) }),
         (file) => Effect.andThen(Effect.ignore(Effect.tryPromise(() => file.close())), Effect.ignore(remove(path)))
       )
-      const hash = createHash("sha256")
-      let bytes = 0
-      yield* Stream.runForEach(
-        body,
-        Effect.fnUntraced(function* (chunk) {
-          bytes += chunk.length
-          if (bytes > options.maxBytes) {
-            return yield* new BytesMismatch({ expected: `at most ${options.maxBytes} bytes`, received: "more" })
-          }
-          hash.update(chunk)
-          yield* Effect.tryPromise({ try: () => file.writeFile(chunk), catch: (cause) => diskError(path, cause) })
-        })
-      )
-      yield* Effect.tryPromise({ try: () => file.sync(), catch: (cause) => diskError(path, cause) })
-      return { path, bytes, sha256: Sha256.make(hash.digest("hex")) } satisfies Received
+      const { settled, whole, write } = growing(file, path, 0)
+      yield* write(body, options)
+      yield* settled
+      return yield* whole
     })
 
+    const goOn = Effect.fn("MediaStore.goOn")(function* (id: ArrivingId, offset: number) {
+      const path = arrivingPath(id)
+      const file = yield* Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => open(path, offset === 0 ? "w+" : "r+"),
+          catch: (cause) => diskError(path, cause)
+        }),
+        (file) => Effect.ignore(Effect.tryPromise(() => file.close()))
+      )
+      if (offset === 0) yield* syncFolder(dirname(path))
+      return { id, ...growing(file, path, offset) } satisfies Arriving
+    })
+
+    const copyArriving = Effect.fn("MediaStore.copyArriving")(function* (
+      from: ArrivingId,
+      to: ArrivingId,
+      bytes: number
+    ) {
+      yield* copyFirst(arrivingPath(from), arrivingPath(to), bytes)
+      yield* syncFolder(join(root, "arriving"))
+    })
+
+    const removeArriving = (id: ArrivingId) => remove(arrivingPath(id))
+
+    /** Linked first: whether the transaction that this is a part of will be committed, nobody knows yet. */
     const placeSource = (received: Received, id: VideoId, extension: string) =>
-      moveInto(received.path, sourcePath(id, { extension }))
+      linkOrMove(received.path, sourcePath(id, { extension }))
 
     const placePart = (received: Received, lease: LeaseId) => moveInto(received.path, partPath(lease, received))
 
@@ -178,6 +204,9 @@ const make = (root: string) =>
 
     return MediaStore.of({
       receive,
+      goOn,
+      copyArriving,
+      removeArriving,
       placeSource,
       sourcePath,
       placePart,

@@ -2,12 +2,13 @@
 import { Clock, Effect, Layer, Schema } from "effect"
 import { access, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { LeaseId } from "../../domain/ids.ts"
+import { ArrivingId, LeaseId } from "../../domain/ids.ts"
 import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
 import { MediaUpkeep } from "../../domain/ports/MediaUpkeep.ts"
 import { diskError, remove } from "./Disk.ts"
 
 const isLease = Schema.is(LeaseId)
+const isArriving = Schema.is(ArrivingId)
 
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({ try: work, catch: (cause) => diskError(path, cause) })
@@ -27,6 +28,7 @@ const changedAt = async (path: string): Promise<number> => {
 const make = (root: string) => {
   const attempts = join(root, "attempts")
   const temporary = join(root, "tmp")
+  const arriving = join(root, "arriving")
 
   const idleIn = Effect.fnUntraced(function* (folder: string, hours: number) {
     const limit = (yield* Clock.currentTimeMillis) - hours * 3_600_000
@@ -55,6 +57,16 @@ const make = (root: string) => {
     idleTemporaries: ({ hours }) =>
       Effect.map(idleIn(temporary, hours), (names) => names.map((name) => join(temporary, name))),
     removeTemporary: remove,
+    idleArriving: ({ hours }) =>
+      idleIn(arriving, hours).pipe(
+        Effect.map((names) => names.filter(isArriving)),
+        // The API makes the folder: one of an earlier version had none.
+        Effect.catchIf(
+          ({ reason }) => reason === "unreadable",
+          () => Effect.succeed([])
+        )
+      ),
+    removeArriving: (id) => remove(join(arriving, id)),
     hasPublication: (publication) =>
       attempt(publication, () =>
         access(join(root, "published", publication, HlsPlaylist.masterName)).then(

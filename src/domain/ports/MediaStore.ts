@@ -1,7 +1,7 @@
 /** Files on the server: sources as uploaded, attempts as workers send them, publications as viewers get them. */
 import type { Effect, Scope, Stream } from "effect"
 import { Context, Schema } from "effect"
-import type { LeaseId, Sha256, VideoId } from "../ids.ts"
+import type { ArrivingId, LeaseId, Sha256, VideoId } from "../ids.ts"
 import type { Delivery } from "../jobs/Delivery.ts"
 import type { Presentation } from "../media/Presentation.ts"
 import type { FileDigest } from "../media/Segment.ts"
@@ -39,6 +39,20 @@ export interface Received {
   readonly sha256: Sha256
 }
 
+/** A file that grows. What is written lies behind what was there, and is never more than was allowed. */
+export interface Arriving {
+  readonly id: ArrivingId
+  /** Fails when more than `maxBytes` arrive. */
+  write<E>(
+    body: Stream.Stream<Uint8Array, E>,
+    options: { readonly maxBytes: number }
+  ): Effect.Effect<void, MediaStoreError | BytesMismatch | E>
+  /** Makes durable what has been written by now; how many bytes of the file that is. */
+  readonly settled: Effect.Effect<number, MediaStoreError>
+  /** The file as it is, with its digest: read again, where it did not come at one go. */
+  readonly whole: Effect.Effect<Received, MediaStoreError>
+}
+
 export class MediaStore extends Context.Service<
   MediaStore,
   {
@@ -51,6 +65,13 @@ export class MediaStore extends Context.Service<
       options: { readonly maxBytes: number }
     ): Effect.Effect<Received, MediaStoreError | BytesMismatch | E, Scope.Scope>
 
+    /** Goes on with a file after its first `offset` bytes, until the scope closes; makes it where `offset` is 0. */
+    goOn(id: ArrivingId, offset: number): Effect.Effect<Arriving, MediaStoreError, Scope.Scope>
+    /** Makes a file of the first `bytes` of another one. */
+    copyArriving(from: ArrivingId, to: ArrivingId, bytes: number): Effect.Effect<void, MediaStoreError>
+    removeArriving(id: ArrivingId): Effect.Effect<void, MediaStoreError>
+
+    /** The file keeps its other name, where the file system can do that. */
     placeSource(received: Received, id: VideoId, extension: string): Effect.Effect<void, MediaStoreError>
     sourcePath(id: VideoId, source: SourceFile): string
 

@@ -1,7 +1,7 @@
 /** What the cleanup needs to know of files, beyond what the API needs. */
 import type { Effect } from "effect"
 import { Context } from "effect"
-import type { LeaseId } from "../ids.ts"
+import type { ArrivingId, LeaseId } from "../ids.ts"
 import type { RemovedVideo } from "../videos/Video.ts"
 import type { MediaStoreError } from "./MediaStore.ts"
 
@@ -18,6 +18,10 @@ export class MediaUpkeep extends Context.Service<
     /** Uploads that began and did not end, in which nothing has changed for so long; their paths. */
     idleTemporaries(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<string>, MediaStoreError>
     removeTemporary(path: string): Effect.Effect<void, MediaStoreError>
+
+    /** Bytes of uploads that can be gone on with, in which nothing has changed for so long. */
+    idleArriving(options: { readonly hours: number }): Effect.Effect<ReadonlyArray<ArrivingId>, MediaStoreError>
+    removeArriving(id: ArrivingId): Effect.Effect<void, MediaStoreError>
 
     /** Whether what viewers begin with is there. */
     hasPublication(publication: LeaseId): Effect.Effect<boolean, MediaStoreError>

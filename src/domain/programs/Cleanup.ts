@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { type Breach, JobUpkeep } from "../ports/JobUpkeep.ts"
 import { JobStore } from "../ports/JobStore.ts"
 import { MediaUpkeep } from "../ports/MediaUpkeep.ts"
+import { UploadUpkeep } from "../ports/UploadUpkeep.ts"
 import { VideoStore } from "../ports/VideoStore.ts"
 import { removeFiles } from "./RemoveVideo.ts"
 
@@ -29,6 +30,8 @@ export interface CleanupReport {
   /** Deleted videos that had files left. */
   readonly videos: ReadonlyArray<number>
   readonly temporaries: ReadonlyArray<string>
+  /** Uploads that nobody went on with in time, and those that became videos and need not be remembered. */
+  readonly uploads: ReadonlyArray<string>
   readonly forgotten: number
   readonly breaches: ReadonlyArray<Breach>
 }
@@ -88,6 +91,25 @@ const removeTemporaries = Effect.fnUntraced(function* (options: CleanupOptions) 
   return paths
 })
 
+/**
+ * First out of the database, so that nobody goes on with bytes that are gone. Bytes of which the database knows nothing
+ * are looked for before it is asked: an upload that begins in between is not among them.
+ */
+const removeUploads = Effect.fnUntraced(function* (options: CleanupOptions) {
+  const media = yield* MediaUpkeep
+  const uploads = yield* UploadUpkeep
+  const idle = yield* media.idleArriving({ hours: options.fileHours })
+  const ended = yield* options.dryRun ? uploads.expired : uploads.forgetExpired
+  const reachable = yield* uploads.reachable
+  for (const { id } of ended) yield* Effect.logInfo("an upload that expired", { upload: id, dryRun: options.dryRun })
+  const unreachable = [
+    ...ended.flatMap(({ arriving }) => arriving ?? []),
+    ...idle.filter((arriving) => !reachable.has(arriving))
+  ]
+  if (!options.dryRun) yield* Effect.forEach(new Set(unreachable), media.removeArriving, { discard: true })
+  return ended.map(({ id }) => id)
+})
+
 const forget = Effect.fnUntraced(function* (options: CleanupOptions) {
   const upkeep = yield* JobUpkeep
   const history = { days: options.historyDays }
@@ -117,6 +139,7 @@ export const cleanup = Effect.fn("cleanup")(function* (options: CleanupOptions) 
   const attempts = yield* Effect.withSpan(removeAttempts(options), "cleanup.attempts")
   const videos = yield* Effect.withSpan(removeVideos(options), "cleanup.videos")
   const temporaries = yield* Effect.withSpan(removeTemporaries(options), "cleanup.temporaries")
+  const uploads = yield* Effect.withSpan(removeUploads(options), "cleanup.uploads")
   const forgotten = yield* Effect.withSpan(forget(options), "cleanup.history")
   const breaches = yield* Effect.withSpan(audit, "cleanup.audit")
   const report: CleanupReport = {
@@ -126,6 +149,7 @@ export const cleanup = Effect.fn("cleanup")(function* (options: CleanupOptions) 
     attempts,
     videos,
     temporaries,
+    uploads,
     forgotten,
     breaches
   }

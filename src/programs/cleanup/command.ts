@@ -6,6 +6,7 @@ import * as PostgresAttemptJournal from "../../adapters/postgres/AttemptJournal.
 import * as PostgresJobStore from "../../adapters/postgres/JobStore.ts"
 import * as PostgresVideoStore from "../../adapters/postgres/VideoStore.ts"
 import * as PostgresJobUpkeep from "../../adapters/postgres/JobUpkeep.ts"
+import * as PostgresUploadUpkeep from "../../adapters/postgres/UploadUpkeep.ts"
 import * as DiskMediaUpkeep from "../../adapters/storage/MediaUpkeep.ts"
 import { cleanup, type CleanupReport } from "../../domain/programs/Cleanup.ts"
 import { tellAttempts } from "../../domain/programs/TellAttempts.ts"
@@ -24,7 +25,8 @@ class AuditFailed extends Schema.TaggedError<AuditFailed>()("AuditFailed", { pro
 }
 
 const textOf = (report: CleanupReport): string => {
-  const { attempts, dryRun, expired, extended, failed, forgotten, offline, requeued, temporaries, videos } = report
+  const { attempts, dryRun, expired, extended, failed, forgotten, offline, requeued, temporaries, uploads, videos } =
+    report
   const done = (verb: string) => (dryRun ? `to be ${verb}` : verb)
   return [
     extended ? "leases: the API was away; each got its full time again" : undefined,
@@ -35,6 +37,7 @@ const textOf = (report: CleanupReport): string => {
     `folders of ended attempts ${done("removed")}: ${attempts.length}`,
     `deleted videos with files left, which are ${done("removed")}: ${videos.length}`,
     `unfinished uploads ${done("removed")}: ${temporaries.length}`,
+    `expired uploads ${done("removed")}: ${uploads.length}`,
     `old attempts ${done("forgotten")}: ${forgotten}`
   ]
     .filter((line) => line !== undefined)
@@ -52,7 +55,14 @@ export const cleanupCommand = Command.make(
   Effect.fnUntraced(function* ({ dryRun }) {
     const settings = yield* cleanupSettings
     const stores = PostgresVideoStore.layer.pipe(
-      Layer.provideMerge(Layer.mergeAll(PostgresJobStore.layer, PostgresJobUpkeep.layer, PostgresAttemptJournal.layer)),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          PostgresJobStore.layer,
+          PostgresJobUpkeep.layer,
+          PostgresUploadUpkeep.layer,
+          PostgresAttemptJournal.layer
+        )
+      ),
       Layer.provide(Db.layer({ url: settings.databaseUrl, applicationName: "vlog-cleanup", max: 2 }))
     )
     const [report, seconds] = yield* timed(cleanup({ ...settings, dryRun })).pipe(

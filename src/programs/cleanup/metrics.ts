@@ -17,6 +17,7 @@ export const updateCleanup = Effect.fnUntraced(function* (report: CleanupReport,
     attempts: report.attempts.length,
     videos: report.videos.length,
     temporaries: report.temporaries.length,
+    uploads: report.uploads.length,
     history: report.forgotten
   }
   yield* Metric.update(lastRun, (yield* Clock.currentTimeMillis) / 1000)

@@ -31,6 +31,7 @@ const settings = readAll({
   gpuWait: Config.Duration("VLOG_GPU_WAIT").pipe(Config.withDefault("2 minutes")),
   sweepEvery: Config.Duration("VLOG_SWEEP_INTERVAL").pipe(Config.withDefault("5 seconds")),
   maxSource: Config.ByteSize("VLOG_MAX_UPLOAD_SIZE").pipe(Config.withDefault(ByteSize.fromInputUnsafe("100 GiB"))),
+  uploadLife: Config.Duration("VLOG_UPLOAD_EXPIRES").pipe(Config.withDefault("24 hours")),
   maxPart: Config.ByteSize("VLOG_MAX_HLS_SINGLE_FILE_SIZE").pipe(
     Config.withDefault(ByteSize.fromInputUnsafe("500 MiB"))
   ),

@@ -45,6 +45,7 @@ export type WireError =
   | Contract.BodyTimeout
   | Contract.Conflict
   | Contract.Forbidden
+  | Contract.Gone
   | Contract.NotFound
   | Contract.StorageFull
   | Contract.TooLarge
@@ -84,6 +85,7 @@ export const byStatus = (origin: Origin, status: number, detail: string): Proble
     case 403:
       return new Denied({ problem: `${address} rejects the secret from ${secretFrom}: ${detail}` })
     case 404:
+    case 410:
       return new NotThere({ problem: detail })
     case 429:
       return new Busy({ problem: `${address} has had too many requests from here: try again in a minute` })
@@ -103,6 +105,7 @@ const statusOf = {
   NotFound: 404,
   BodyTimeout: 408,
   Conflict: 409,
+  Gone: 410,
   TooLarge: 413,
   Unprocessable: 422,
   Unavailable: 503,

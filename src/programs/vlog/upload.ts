@@ -1,17 +1,16 @@
 /** `vlog video upload`. */
 import { Console, Effect, Option, Result, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { HttpClient } from "effect/http"
 import { stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { makeTransfer } from "../../adapters/terminal/Transfer.ts"
 import { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { Json, print } from "../output/Json.ts"
 import { asFile } from "../start/sources.ts"
-import { decodeSent, sendVideo } from "../upload/sendVideo.ts"
 import { ask, Farm, withFarm } from "./Farm.ts"
 import { assertPublished, follow } from "./follow.ts"
-import { byStatus, NotThere, Refused, toProblem, unreachable } from "./problems.ts"
+import { NotThere, Refused } from "./problems.ts"
+import { type About, sendResumable } from "./resumable.ts"
 
 type Sent = typeof VideoWithJob.Type
 
@@ -25,31 +24,11 @@ const checkFiles = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
   return results.flatMap((result) => (Result.isSuccess(result) ? [result.success] : []))
 })
 
-const Refusal = Schema.Struct({ detail: Schema.String })
-const detailOf = Schema.decodeUnknownOption(Refusal)
-
 /** How far it is goes to stderr: it is no result. */
-const send = Effect.fnUntraced(function* (
-  path: string,
-  about: { readonly title?: string; readonly priority?: number }
-) {
-  const farm = yield* Farm
-  const name = basename(path)
+const send = Effect.fnUntraced(function* (path: string, about: About) {
   const { size } = yield* Effect.promise(() => stat(path))
-  const show = yield* makeTransfer(process.stderr, { name, total: size })
-  const response = yield* sendVideo({ ...farm, path, about, sent: show }).pipe(
-    Effect.provideService(HttpClient.HttpClient, farm.http),
-    Effect.mapError((error) => unreachable(farm, error.reason))
-  )
-  const answer = yield* Effect.orElseSucceed(response.json, () => null)
-  if (response.status !== 201) {
-    const detail = Option.match(detailOf(answer), {
-      onNone: () => `status ${response.status}`,
-      onSome: ({ detail }) => detail
-    })
-    return yield* byStatus(farm, response.status, `${name} was refused: ${detail}`)
-  }
-  return yield* Effect.mapError(decodeSent(answer), toProblem(farm))
+  const show = yield* makeTransfer(process.stderr, { name: basename(path), total: size })
+  return yield* sendResumable({ path, about, sent: show, tell: Console.error })
 })
 
 const nextStep = ({ job, video }: Sent) =>
@@ -93,7 +72,7 @@ export const uploadCommand = Command.make(
     if (Option.isSome(options.title) && options.files.length > 1)
       return yield* new Refused({ problem: "--title is for one file: upload the others by themselves" })
     const paths = yield* checkFiles(options.files)
-    const about = {
+    const about: About = {
       ...(Option.isSome(options.title) ? { title: options.title.value } : {}),
       ...(Option.isSome(options.priority) ? { priority: options.priority.value } : {})
     }
@@ -105,7 +84,10 @@ export const uploadCommand = Command.make(
     if (!told) yield* print({ videos: sent.map((one) => encodeVideo(one)) }, () => "")
   }, withFarm)
 ).pipe(
-  Command.withDescription("Upload videos of any size; each becomes a video with a job"),
+  Command.withDescription(
+    "Upload videos of any size; each becomes a video with a job. What breaks on the way is tried again, and the same " +
+      "command goes on where an earlier one of the same file ended"
+  ),
   Command.withExamples([
     { command: "vlog video upload holiday.mp4", description: "Uploads, and says how to follow the job" },
     {

@@ -1,6 +1,7 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { createHash, randomBytes } from "node:crypto"
+import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises"
 import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -9,7 +10,7 @@ import { vi } from "vitest"
 import { adminSecret, testServer, TestServer } from "../../adapters/worker-api/support/server.ts"
 import { send, uploadVideo } from "../../adapters/worker-api/support/wire.ts"
 import { until } from "../../support/programs.ts"
-import { vlog } from "../../support/vlog.ts"
+import { startVlog, vlog } from "../../support/vlog.ts"
 
 // Each test starts the program several times.
 vi.setConfig({ testTimeout: 90_000 })
@@ -35,6 +36,34 @@ const withoutEvents = async (address: string, asked: Array<string>) => {
   const { port } = server.address() as AddressInfo
   return { address: `http://127.0.0.1:${port}`, close: () => server.close() }
 }
+
+/** In front of the API; as often as it is told to, it ends a connection that has brought a megabyte. */
+const breakable = (to: string) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const state = { cuts: 0 }
+      const server = createTcpServer((socket) => {
+        const upstream = connect(Number(new URL(to).port), "127.0.0.1")
+        const end = () => {
+          socket.destroy()
+          upstream.destroy()
+        }
+        let brought = 0
+        socket.on("data", (bytes) => {
+          brought += bytes.length
+          upstream.write(bytes)
+          if (brought < 1_000_000 || state.cuts === 0) return
+          state.cuts -= 1
+          end()
+        })
+        upstream.on("data", (bytes) => socket.write(bytes))
+        for (const side of [socket, upstream]) side.on("error", end).on("close", end)
+      })
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
+      return { server, state, address: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+    }),
+    ({ server }) => Effect.sync(() => server.close())
+  )
 
 layer(testServer(), { excludeTestServices: true })("vlog video and vlog job", (it) => {
   it.effect("upload, show, reorder, cancel, retry and delete", () =>
@@ -104,6 +133,52 @@ layer(testServer(), { excludeTestServices: true })("vlog video and vlog job", (i
         assert.match(ended.stdout, /^watched: waiting for a worker\nwatched: cancelled\n/)
       }
     })
+  )
+
+  it.effect("upload goes on where it was cut, unless the file is another one by now", () =>
+    Effect.gen(function* () {
+      const { address } = yield* TestServer
+      const { address: through, state } = yield* breakable(address)
+      const env = { VLOG_API_URL: through, VLOG_WORKER_ADMIN_SECRET: adminSecret }
+      const file = join(yield* folder, "long.mp4")
+      const upload = ["video", "upload", file, "--json"]
+      const bytes = randomBytes(3_000_000)
+      const write = (content: Buffer, changed: Date) =>
+        Effect.promise(async () => {
+          await writeFile(file, content)
+          await utimes(file, changed, changed)
+        })
+      const sha256 = (content: Buffer) => createHash("sha256").update(content).digest("hex")
+      const digestOf = (stdout: string) => JSON.parse(stdout).videos[0].video.source_sha256 as string
+      const [before, after] = [new Date("2026-01-01T00:00:00Z"), new Date("2026-01-02T00:00:00Z")]
+
+      yield* write(bytes, before)
+      state.cuts = Infinity
+      const killed = startVlog(upload, { env })
+      yield* Effect.promise(async () => {
+        let said = ""
+        killed.nodeChildProcess.stderr!.on("data", (text: Buffer) => (said += text.toString()))
+        await until("it tries again", () => said.includes("long.mp4: ") && said.includes("; trying again"))
+        killed.kill("SIGKILL")
+        await killed
+      })
+
+      state.cuts = 0
+      const other = randomBytes(3_000_000)
+      yield* write(other, after)
+      const anew = yield* vlog(upload, { env })
+      assert.strictEqual(anew.exitCode, 0, anew.stderr)
+      assert.notInclude(anew.stderr, "going on")
+      assert.strictEqual(digestOf(anew.stdout), sha256(other))
+
+      yield* write(bytes, before)
+      state.cuts = 1
+      const again = yield* vlog(upload, { env })
+      assert.strictEqual(again.exitCode, 0, again.stderr)
+      assert.match(again.stderr, /long\.mp4: going on at \d+ % of an earlier upload/)
+      assert.match(again.stderr, /cannot be reached .*; trying again/)
+      assert.strictEqual(digestOf(again.stdout), sha256(bytes))
+    }).pipe(Effect.scoped)
   )
 
   it.effect("say everything that is wrong with the files, and send none", () =>

@@ -5,6 +5,7 @@ import { AdminGroup } from "./Admin.ts"
 import { JobGroup } from "./Jobs.ts"
 import { KeyGroup } from "./Keys.ts"
 import { ReencodeGroup } from "./Reencode.ts"
+import { ResumableGroup, ResumableOptionsGroup } from "./Resumable.ts"
 import { UploadGroup } from "./Uploads.ts"
 import { Unavailable } from "./Errors.ts"
 import { Validation } from "./Validation.ts"
@@ -38,6 +39,8 @@ export class Api extends HttpApi.make("vlog")
   .add(ReencodeGroup)
   .add(AdminGroup)
   .add(VideoGroup)
+  .add(ResumableGroup)
+  .add(ResumableOptionsGroup)
   .add(JobGroup)
   .add(KeyGroup)
   .add(SystemGroup)

@@ -50,6 +50,36 @@ export class BodyTimeout extends Schema.Error<BodyTimeout>("BodyTimeout")(body("
   }
 }
 
+export class Gone extends Schema.Error<Gone>("Gone")(body("Gone"), { httpApiStatus: 410 }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export class PreconditionFailed extends Schema.Error<PreconditionFailed>("PreconditionFailed")(
+  body("PreconditionFailed"),
+  { httpApiStatus: 412 }
+) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export class UnsupportedMediaType extends Schema.Error<UnsupportedMediaType>("UnsupportedMediaType")(
+  body("UnsupportedMediaType"),
+  { httpApiStatus: 415 }
+) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export class Locked extends Schema.Error<Locked>("Locked")(body("Locked"), { httpApiStatus: 423 }) {
+  override get message() {
+    return this.detail
+  }
+}
+
 /** The shape of one entry of a 422 body. */
 const InvalidField = Schema.Struct({
   type: Schema.String,

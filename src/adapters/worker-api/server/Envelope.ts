@@ -7,6 +7,7 @@ import { Cause, Effect, Exit, Metric } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { announcedBytes } from "../../http/Body.ts"
+import { tusVersion, uploadsPath } from "../contract/Resumable.ts"
 import { methodsAt, routeAt } from "./KnownRoutes.ts"
 import { httpInProgress, observeRequest } from "./Metrics.ts"
 
@@ -36,7 +37,7 @@ const preflight = (request: HttpServerRequest.HttpServerRequest) =>
     ? HttpServerResponse.empty({
         status: 204,
         headers: {
-          "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",
+          "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
           "access-control-allow-headers": request.headers["access-control-request-headers"] ?? "*",
           "access-control-max-age": "600"
         }
@@ -64,12 +65,18 @@ const unread = (request: HttpServerRequest.HttpServerRequest) => {
   return !incoming.complete && (announcedBytes(request) > droppedBytes || "transfer-encoding" in request.headers)
 }
 
+/** Which headers pages of other sites may read. */
+const exposed =
+  "X-Request-ID, Location, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
+  "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+
 const answered = (path: string, id: string) =>
   HttpServerResponse.setHeaders({
     "x-request-id": id,
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "X-Request-ID",
+    "access-control-expose-headers": exposed,
     "x-content-type-options": "nosniff",
+    ...(path.startsWith(uploadsPath) ? { "tus-resumable": tusVersion, "tus-version": tusVersion } : {}),
     ...(path.startsWith("/api/") ? { "cache-control": "no-store" } : {})
   })
 
@@ -82,7 +89,9 @@ const wrapped = Effect.fnUntraced(function* <E, R>(
   const started = performance.now()
   yield* Metric.modify(httpInProgress, 1)
   const direct =
-    preflight(request) ?? withoutSlash(request.url, path) ?? (request.method === "HEAD" ? notRouted(path) : null)
+    preflight(request) ??
+    withoutSlash(request.url, path) ??
+    (request.method === "HEAD" && !methodsAt(path).includes("HEAD") ? notRouted(path) : null)
   const exit = yield* (direct === null ? handler : Effect.succeed(direct)).pipe(
     Effect.catchCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)

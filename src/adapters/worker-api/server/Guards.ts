@@ -32,6 +32,7 @@ export const tooMany = ({ limit, retryAfterSeconds }: RateExceeded) =>
 const classes: Readonly<Record<string, LimitClass>> = {
   progress: "progress",
   segment: "upload",
+  add: "upload",
   register: "register",
   revoke: "register",
   rotate: "register"
@@ -142,7 +143,7 @@ export const adminAuth = Layer.effect(
           const scope = yield* Effect.tapError(scopeOf(credential), (error) =>
             credentialFailed(error) ? limits.take("failure", `admin ${address}`) : Effect.void
           )
-          if (scope === "read" && endpoint.method !== "GET") {
+          if (scope === "read" && endpoint.method !== "GET" && endpoint.method !== "HEAD") {
             return yield* new Forbidden({ detail: "This key may only read" })
           }
           yield* limits.take(classes[endpoint.identifier] ?? "default", `admin ${address}`)

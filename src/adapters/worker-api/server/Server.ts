@@ -13,6 +13,7 @@ import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
 import { jobRoutes } from "./JobRoutes.ts"
 import { keyRoutes } from "./KeyRoutes.ts"
+import { resumableOptionsRoutes, resumableRoutes } from "./ResumableRoutes.ts"
 import { systemRoutes } from "./SystemRoutes.ts"
 import { adopting, continued, tracing } from "./Tracing.ts"
 import { videoRoutes } from "./VideoRoutes.ts"
@@ -28,6 +29,8 @@ const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
     reencodeRoutes,
     adminRoutes,
     videoRoutes,
+    resumableRoutes,
+    resumableOptionsRoutes,
     jobRoutes,
     keyRoutes,
     systemRoutes

@@ -53,9 +53,7 @@ export const videoRoutes = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ query }) {
           const request = yield* HttpServerRequest.HttpServerRequest
           const { job, video } = yield* receiveVideo({
-            fileName: query.filename,
-            title: query.title ?? null,
-            wishes: wishesOf(query),
+            about: { fileName: query.filename, title: query.title ?? null, wishes: wishesOf(query) },
             maxBytes: settings.maxSourceBytes,
             body: requestBody(request, { maxBytes: settings.maxSourceBytes })
           }).pipe(

@@ -14,6 +14,7 @@ import * as JobControl from "../../../../src/adapters/postgres/JobControl.ts"
 import * as JobNews from "../../../../src/adapters/postgres/JobNews.ts"
 import * as JobSignal from "../../../../src/adapters/postgres/JobSignal.ts"
 import * as JobStore from "../../../../src/adapters/postgres/JobStore.ts"
+import * as UploadStore from "../../../../src/adapters/postgres/UploadStore.ts"
 import * as VideoStore from "../../../../src/adapters/postgres/VideoStore.ts"
 import * as WorkerRegistry from "../../../../src/adapters/postgres/WorkerRegistry.ts"
 import * as MediaStore from "../../../../src/adapters/storage/MediaStore.ts"
@@ -40,48 +41,51 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
 )
 
+/** One of several over the same database and the same folder. */
+export const replica = Effect.fnUntraced(function* (root: string, limits: Partial<Limits> = {}) {
+  const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer, JobControl.layer).pipe(
+    Layer.provideMerge(
+      Layer.mergeAll(
+        JobStore.layer,
+        WorkerRegistry.layer,
+        JobSignal.layer,
+        JobNews.layer,
+        FarmFigures.layer,
+        AccessKeys.layer,
+        UploadStore.layer({ life: "1 hour" })
+      )
+    )
+  )
+  const http = Server.serve(Layer.mergeAll(Server.routes, Pages.routes), { host: "127.0.0.1", port: 0 }).pipe(
+    Layer.provide(FarmGauges.layer)
+  )
+  const context = yield* Layer.build(
+    http.pipe(
+      Layer.provide([
+        stores,
+        MediaStore.layer({ root }),
+        MediaUpkeep.layer({ root }),
+        SegmentInspector.layer,
+        TarGzip.layer,
+        RateLimits.layer({ ...defaultLimits, ...limits }),
+        Layer.succeed(ApiSettings)({
+          adminSecret: Redacted.make(adminSecret),
+          claimSeconds: 1800,
+          gpuWaitSeconds: 60,
+          maxSourceBytes: 64 * 1024 * 1024,
+          maxPartBytes,
+          version: "1.2.3"
+        })
+      ])
+    )
+  )
+  const { address } = Context.get(context, HttpServer.HttpServer)
+  const port = "port" in address ? address.port : 0
+  return { address: `http://127.0.0.1:${port}`, port, root }
+})
+
 export const testServer = (limits: Partial<Limits> = {}): Layer.Layer<TestServer | Db, unknown> =>
   Layer.effect(
     TestServer,
-    Effect.gen(function* () {
-      const root = yield* temporaryFolder
-      const stores = Layer.mergeAll(VideoStore.layer, DeliveryStore.layer, JobControl.layer).pipe(
-        Layer.provideMerge(
-          Layer.mergeAll(
-            JobStore.layer,
-            WorkerRegistry.layer,
-            JobSignal.layer,
-            JobNews.layer,
-            FarmFigures.layer,
-            AccessKeys.layer
-          )
-        )
-      )
-      const http = Server.serve(Layer.mergeAll(Server.routes, Pages.routes), { host: "127.0.0.1", port: 0 }).pipe(
-        Layer.provide(FarmGauges.layer)
-      )
-      const context = yield* Layer.build(
-        http.pipe(
-          Layer.provide([
-            stores,
-            MediaStore.layer({ root }),
-            MediaUpkeep.layer({ root }),
-            SegmentInspector.layer,
-            TarGzip.layer,
-            RateLimits.layer({ ...defaultLimits, ...limits }),
-            Layer.succeed(ApiSettings)({
-              adminSecret: Redacted.make(adminSecret),
-              claimSeconds: 1800,
-              gpuWaitSeconds: 60,
-              maxSourceBytes: 64 * 1024 * 1024,
-              maxPartBytes,
-              version: "1.2.3"
-            })
-          ])
-        )
-      )
-      const { address } = Context.get(context, HttpServer.HttpServer)
-      const port = "port" in address ? address.port : 0
-      return { address: `http://127.0.0.1:${port}`, port, root }
-    })
+    Effect.flatMap(temporaryFolder, (root) => replica(root, limits))
   ).pipe(Layer.provideMerge(TestDatabase.layerDb))

@@ -1,0 +1,221 @@
+/** Resumable uploads by tus 1.0.0. */
+import { Effect, Option } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { JobStore } from "../../../domain/ports/JobStore.ts"
+import { MediaStore } from "../../../domain/ports/MediaStore.ts"
+import { type UploadRefused, UploadStore } from "../../../domain/ports/UploadStore.ts"
+import { VideoStore } from "../../../domain/ports/VideoStore.ts"
+import { beginUpload, receiveUpload } from "../../../domain/programs/ReceiveUpload.ts"
+import type { Upload } from "../../../domain/videos/Upload.ts"
+import { requestBody } from "../../http/Body.ts"
+import { Api } from "../contract/Api.ts"
+import { BadRequest, Conflict, Gone, Locked, NotFound, PreconditionFailed } from "../contract/Errors.ts"
+import { StorageFull, TooLarge, UnsupportedMediaType } from "../contract/Errors.ts"
+import { type UploadAnswer, tusVersion, uploadsPath, uploadType } from "../contract/Resumable.ts"
+import { jobAnswer, videoAnswer } from "./Answers.ts"
+import { countUpload } from "./Metrics.ts"
+import { pageOf } from "./Paging.ts"
+import { bodyRefused, diskRefused, unavailable } from "./Refusals.ts"
+import { ApiSettings } from "./Settings.ts"
+import { readMetadata } from "./UploadMetadata.ts"
+
+/** Of an upload that is only looked at. */
+const notThere = ({ message: detail, reason }: UploadRefused): Effect.Effect<never, Gone | NotFound> =>
+  Effect.fail(reason === "not-found" ? new NotFound({ detail }) : new Gone({ detail }))
+
+const uploadRefused = (error: UploadRefused): Effect.Effect<never, Conflict | Gone | Locked | NotFound> => {
+  const { message: detail, reason } = error
+  if (reason === "busy") return Effect.fail(new Locked({ detail }))
+  if (reason === "offset" || reason === "taken" || reason === "finished") return Effect.fail(new Conflict({ detail }))
+  return notThere(error)
+}
+
+const assertVersion = ({ "tus-resumable": version }: { readonly "tus-resumable"?: string }) =>
+  version === tusVersion
+    ? Effect.void
+    : Effect.fail(new PreconditionFailed({ detail: `Tus-Resumable has to be ${tusVersion}` }))
+
+const count = /^\d{1,15}$/
+
+const numberIn = (name: string, text: string | undefined) =>
+  text !== undefined && count.test(text)
+    ? Effect.succeed(Number(text))
+    : Effect.fail(new BadRequest({ detail: `${name} has to be a number of bytes` }))
+
+const expires = ({ expiresAt }: Upload) => ({ "upload-expires": expiresAt.toUTCString() })
+
+const empty = (status: number, headers: Readonly<Record<string, string>> = {}) =>
+  HttpServerResponse.empty({ status, headers })
+
+export const resumableRoutes = HttpApiBuilder.group(
+  Api,
+  "resumable",
+  Effect.fn(function* (handlers) {
+    const settings = yield* ApiSettings
+    const uploads = yield* UploadStore
+    const videos = yield* VideoStore
+    const jobs = yield* JobStore
+    const media = yield* MediaStore
+
+    const answerOf = Effect.fnUntraced(function* (upload: Upload) {
+      const { about } = yield* Effect.orDie(readMetadata(upload.metadata))
+      const video = upload.video === null ? Option.none() : yield* videos.byId(upload.video)
+      const latest = upload.video === null ? undefined : (yield* jobs.latestJobs([upload.video])).get(upload.video)
+      const answer: typeof UploadAnswer.Type = {
+        id: upload.id,
+        filename: about.fileName,
+        bytes: upload.bytes,
+        received: upload.received,
+        fingerprint: upload.fingerprint,
+        created_at: upload.createdAt,
+        expires_at: upload.expiresAt,
+        video: Option.isNone(video)
+          ? null
+          : { video: videoAnswer(video.value), job: latest === undefined ? null : jobAnswer(latest) }
+      }
+      return answer
+    })
+
+    return handlers
+      .handleRaw(
+        "create",
+        Effect.fnUntraced(function* ({ headers }) {
+          yield* assertVersion(headers)
+          const bytes = yield* numberIn("Upload-Length", headers["upload-length"])
+          const metadata = headers["upload-metadata"] ?? ""
+          const upload = yield* beginUpload({
+            ...(yield* readMetadata(metadata)),
+            bytes,
+            metadata,
+            maxBytes: settings.maxSourceBytes
+          }).pipe(
+            Effect.provideService(MediaStore, media),
+            Effect.provideService(UploadStore, uploads),
+            Effect.catchTags({
+              EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
+              BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
+              NoRoom: (error) => Effect.fail(new StorageFull({ detail: error.message })),
+              MediaStoreError: diskRefused,
+              StoreUnavailable: unavailable
+            })
+          )
+          return empty(201, { location: `${uploadsPath}/${upload.id}`, ...expires(upload) })
+        })
+      )
+      .handle(
+        "list",
+        Effect.fnUntraced(
+          function* ({ query }) {
+            const page = pageOf(query)
+            const { fingerprint } = query
+            const found = yield* uploads.list({ ...page, fingerprint })
+            return {
+              uploads: yield* Effect.forEach(found, answerOf),
+              total: yield* uploads.count({ fingerprint }),
+              ...page
+            }
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+      .handle(
+        "show",
+        Effect.fnUntraced(
+          function* ({ params }) {
+            return yield* answerOf(yield* uploads.find(params.upload_id))
+          },
+          Effect.catchTags({ UploadRefused: notThere, StoreUnavailable: unavailable })
+        )
+      )
+      .handleRaw(
+        "offset",
+        Effect.fnUntraced(
+          function* ({ headers, params }) {
+            yield* assertVersion(headers)
+            const upload = yield* uploads.find(params.upload_id)
+            return empty(200, {
+              "upload-offset": String(upload.received),
+              "upload-length": String(upload.bytes),
+              "upload-metadata": upload.metadata,
+              ...expires(upload)
+            })
+          },
+          Effect.catchTags({ UploadRefused: notThere, StoreUnavailable: unavailable })
+        )
+      )
+      .handleRaw(
+        "add",
+        Effect.fnUntraced(
+          function* ({ headers, params }) {
+            yield* assertVersion(headers)
+            if (headers["content-type"] !== uploadType) {
+              return yield* new UnsupportedMediaType({ detail: `Content-Type has to be ${uploadType}` })
+            }
+            const offset = yield* numberIn("Upload-Offset", headers["upload-offset"])
+            const request = yield* HttpServerRequest.HttpServerRequest
+            const upload = yield* uploads.find(params.upload_id)
+            if (upload.video !== null && offset === upload.bytes) return empty(204, { "upload-offset": String(offset) })
+            const { about } = yield* Effect.orDie(readMetadata(upload.metadata))
+            const reached = yield* receiveUpload({
+              id: upload.id,
+              offset,
+              about,
+              body: requestBody(request, { maxBytes: Math.max(0, upload.bytes - offset) })
+            }).pipe(
+              Effect.provideService(MediaStore, media),
+              Effect.provideService(UploadStore, uploads),
+              Effect.provideService(VideoStore, videos)
+            )
+            if (reached.video !== null) {
+              const { id, slug, source } = reached.video
+              yield* countUpload(source.bytes)
+              yield* Effect.logInfo("video received", { video: id, slug, bytes: source.bytes, upload: upload.id })
+            }
+            return empty(204, { "upload-offset": String(reached.offset), ...expires(upload) })
+          },
+          Effect.catchTags({
+            UploadRefused: uploadRefused,
+            BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
+            BodyRefused: (error) =>
+              error.reason === "too-large"
+                ? Effect.fail(new TooLarge({ detail: "The body is larger than what is left of the upload" }))
+                : bodyRefused(error),
+            MediaStoreError: diskRefused,
+            StoreUnavailable: unavailable
+          })
+        )
+      )
+      .handleRaw(
+        "forget",
+        Effect.fnUntraced(
+          function* ({ headers, params }) {
+            yield* assertVersion(headers)
+            const gone = yield* uploads.remove(params.upload_id)
+            if (Option.isNone(gone)) return yield* new NotFound({ detail: "There is no such upload" })
+            const { arriving } = gone.value
+            // What cannot be removed now is left to the cleanup.
+            if (arriving !== null) yield* Effect.ignore(media.removeArriving(arriving))
+            return empty(204)
+          },
+          Effect.catchTag("StoreUnavailable", unavailable)
+        )
+      )
+  })
+)
+
+export const resumableOptionsRoutes = HttpApiBuilder.group(
+  Api,
+  "resumableOptions",
+  Effect.fn(function* (handlers) {
+    const { maxSourceBytes } = yield* ApiSettings
+    return handlers.handleRaw("options", () =>
+      Effect.succeed(
+        empty(204, {
+          "tus-extension": "creation,termination,expiration",
+          "tus-max-size": String(maxSourceBytes)
+        })
+      )
+    )
+  })
+)
