@@ -219,6 +219,7 @@ const mutations: ReadonlyArray<Mutation> = [
     (o) => (pod(o).spec.terminationGracePeriodSeconds = 60),
     /killed before it has drained/
   ],
+  ["a worker as process 1", worker, (o) => delete pod(o).spec.shareProcessNamespace, /nobody clears the processes/],
   [
     "an autoscaler for nobody",
     "HorizontalPodAutoscaler/vlog-worker",

@@ -195,6 +195,13 @@ const drainProblems = (objects: ReadonlyArray<KubeObject>): ReadonlyArray<string
     .map(({ id }) => `${id}: is killed before it has drained`)
 }
 
+/** A killed sandbox leaves its inner process to process 1, which must be one that clears such things. */
+const initProblems = (objects: ReadonlyArray<KubeObject>): ReadonlyArray<string> =>
+  workloads(objects)
+    .filter(isWorker)
+    .filter(({ template }) => template.spec.shareProcessNamespace !== true)
+    .map(({ id }) => `${id}: nobody clears the processes that a killed sandbox leaves`)
+
 /** For objects that are applied together. */
 export const setProblems = (objects: ReadonlyArray<KubeObject>): ReadonlyArray<string> => [
   ...workloads(objects).flatMap((workload) => sourceProblems(objects, workload)),
@@ -202,5 +209,6 @@ export const setProblems = (objects: ReadonlyArray<KubeObject>): ReadonlyArray<s
   ...budgetProblems(objects),
   ...scalerProblems(objects),
   ...objects.filter(({ kind }) => kind === "CronJob").flatMap(cronProblems),
-  ...drainProblems(objects)
+  ...drainProblems(objects),
+  ...initProblems(objects)
 ]
