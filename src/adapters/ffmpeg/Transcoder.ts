@@ -77,6 +77,7 @@ interface TranscodeJob {
   readonly source: string
   readonly folder: string
   readonly madeSegments?: number
+  readonly held?: Effect.Effect<boolean>
 }
 
 type Events = Queue.Enqueue<TranscodeEvent, TranscodeFailed | Cause.Done>
@@ -143,9 +144,18 @@ const make = (options: TranscoderOptions) =>
           yield* Queue.offer(queue, { _tag: "Advanced", speed, frames: progress(before + frames) })
         })
       )
+      let resting = false
+      const rest = Effect.fnUntraced(function* (held: boolean) {
+        if (held || resting) advancedAt = yield* Clock.monotonicTimeNanos
+        if (held !== resting) yield* child.kill(held ? "SIGSTOP" : "SIGCONT")
+        resting = held
+      })
+      // What is stopped does not hear that it is to end.
+      yield* Effect.addFinalizer(() => rest(false))
       const watch = Effect.gen(function* () {
         yield* Effect.sleep(lookEvery)
         yield* look
+        yield* rest(yield* job.held ?? Effect.succeed(false))
         const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
         if (still > Duration.toMillis(options.stallAfter)) {
           return yield* new TranscodeFailed({

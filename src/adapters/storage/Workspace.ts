@@ -26,9 +26,6 @@ const attempt = <A>(path: string, work: () => Promise<A>) =>
     }
   })
 
-/** An encoder on a fast machine writes some tens of megabytes in this time. */
-const lookEvery = "2 seconds"
-
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
 
 const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
@@ -64,8 +61,6 @@ const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
     return left.reduce((sum, bytes) => sum + bytes, 0)
   })
 
-  const guard = assertRoom(0).pipe(Effect.delay(lookEvery), Effect.forever)
-
   const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string, bytes: number) {
     const folder = join(own, lease)
     const source = join(folder, `source${extension}`)
@@ -100,7 +95,7 @@ const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
 
   const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
 
-  return Workspace.of({ open, guard, digest, remove, space })
+  return Workspace.of({ open, room: assertRoom(0), digest, remove, space })
 }
 
 export interface WorkspaceOptions {

@@ -47,6 +47,8 @@ export class Transcoder extends Context.Service<
       readonly source: string
       readonly folder: string
       readonly madeSegments?: number
+      /** Asked again and again: whether the encoder is to rest, which costs neither work nor patience. */
+      readonly held?: Effect.Effect<boolean>
     }): Stream.Stream<TranscodeEvent, TranscodeFailed>
     /** Names what decides which bytes come out: this build of ffmpeg and every option, but no device and no number of threads. */
     fingerprint(plan: TranscodePlan): Effect.Effect<Fingerprint, TranscodeFailed>

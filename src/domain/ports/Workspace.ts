@@ -30,8 +30,8 @@ export class Workspace extends Context.Service<
      * there is no room for the source's `bytes`.
      */
     open(lease: LeaseId, extension: string, bytes: number): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
-    /** Never succeeds. Fails when the disk gets so full that what is written to it may be lost. */
-    readonly guard: Effect.Effect<never, WorkspaceError>
+    /** Fails as `full` while the disk is so full that what is written to it may be lost. */
+    readonly room: Effect.Effect<void, WorkspaceError>
     digest(file: {
       readonly rendition: RenditionName
       readonly name: string

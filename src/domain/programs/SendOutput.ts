@@ -12,6 +12,7 @@ import { Workspace } from "../ports/Workspace.ts"
 import { makeUploads } from "../telemetry/Uploads.ts"
 import { framesEncodedBy } from "../workers/Metrics.ts"
 import { advanced, type AttemptReport } from "./AttemptReport.ts"
+import { keepRoom } from "./KeepRoom.ts"
 import { takingOver } from "./Resume.ts"
 import { makeStop } from "./StopEarly.ts"
 
@@ -35,11 +36,15 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   const transcoder = yield* Transcoder
   const inspector = yield* SegmentInspector
   const sent = yield* Ref.make(0)
+  /** The encoder rests, because the disk is full of what is not sent yet. */
+  const held = yield* Ref.make(false)
   const uploads = yield* makeUploads
   const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
-    const facts = yield* inspector
-      .inspect({ name: file.name, path: file.path })
-      .pipe(Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })))
+    const facts = yield* inspector.inspect({ name: file.name, path: file.path }).pipe(
+      Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })),
+      // A full disk leaves empty segments, of which ffmpeg says nothing.
+      Effect.tapError(() => workspace.room)
+    )
     const digest = yield* workspace.digest(file)
     yield* Ref.update(sent, (count) => count + 1)
     yield* uploads.track(digest.bytes, api.upload(task, digest, file.path))
@@ -74,7 +79,7 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
       Stream.filter(({ name, rendition }) => !isAmong(resumed, { name, rendition })),
       Stream.mapEffect(send, { concurrency: uploadsAtOnce, unordered: true }),
       Stream.runCollect,
-      Effect.raceFirst(workspace.guard),
+      Effect.raceFirst(keepRoom(held)),
       Effect.tapError(() => Effect.ignore(workspace.remove(output))),
       Effect.onExit(() => uploads.record),
       Effect.tap(() => stop.giveBack),
@@ -84,7 +89,7 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
 
   /** All of the plan, or what an earlier attempt left to do of it. */
   const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {
-    const job = { plan, source, folder: output }
+    const job = { plan, source, folder: output, held: Ref.get(held) }
     const afresh = deliver(plan, output, transcoder.transcode(job), null)
     if (resumed === null) return yield* afresh
     const adopted = Ref.update(sent, (count) => count + 1)

@@ -104,6 +104,8 @@ export const transcodeTask = Effect.fnUntraced(function* (options: {
   yield* at("finalize", 98)
   const presentation = yield* Effect.suspend(() => Effect.fromResult(accept(plan, files))).pipe(
     inStep("verify", { "vlog.files": files.length }),
+    // ffmpeg ends well on a full disk, where even its list of segments has nothing in it.
+    Effect.tapError(() => workspace.room),
     // Whatever a driver says, one whose output is wrong is not asked again.
     Effect.tapError((error) =>
       plan.encoder.backend === "software" ? Effect.void : encoders.refuse(plan.encoder, error.message)

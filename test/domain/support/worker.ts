@@ -133,6 +133,7 @@ export const makeWorker = (
     readonly encodeSeconds?: number
     readonly transcode?: Transcoder["Service"]["transcode"]
     readonly digest?: Workspace["Service"]["digest"]
+    readonly room?: Workspace["Service"]["room"]
     /** Names of files that the encoder loses. */
     readonly lost?: ReadonlyArray<string>
     readonly encoders?: ReadonlyArray<Encoder>
@@ -215,7 +216,7 @@ export const makeWorker = (
         digest:
           options.digest ??
           (({ name, rendition }) => Effect.sync(() => ({ rendition, name, bytes: 1000, sha256: sha256(++digests) }))),
-        guard: Effect.never,
+        room: options.room ?? Effect.void,
         remove: () => Effect.void,
         space: Effect.succeed({ free: 1e9, size: 2e9 })
       })

@@ -12,8 +12,12 @@ const stallTimeout = "30 seconds"
 
 const patience = Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(8)])
 
+const isFull = (cause: unknown) =>
+  cause instanceof Error && "code" in cause && ["ENOSPC", "EDQUOT"].includes(String(cause.code))
+
 const diskProblem = (path: string) => (cause: unknown) =>
   new WorkspaceError({
+    ...(isFull(cause) ? { reason: "full" } : {}),
     problem: `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`
   })
 
