@@ -1,7 +1,7 @@
 /** The whole farm on one machine: a database, the Worker API and a worker, with real videos put through it. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Layer, Redacted, References, Schedule } from "effect"
+import { Console, Effect, Layer, Redacted, References, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -12,6 +12,8 @@ import { makeDisplay } from "../adapters/terminal/Display.ts"
 import type { ShownJob } from "../adapters/terminal/JobLines.ts"
 import { makeClient } from "../adapters/worker-api/client/Client.ts"
 import type { VideoWithJob } from "../adapters/worker-api/contract/Videos.ts"
+import type { JobId } from "../domain/ids.ts"
+import { type Job, shown } from "./jobs/shown.ts"
 import { launch } from "./launch.ts"
 import { version } from "./settings/api.ts"
 import { assertFfmpeg, assertPortFree, awaitHealthy, startProgram } from "./start/children.ts"
@@ -39,26 +41,57 @@ const workerKey = Effect.fnUntraced(
   )
 )
 
-const shown = ({ job, video }: typeof VideoWithJob.Type): ShownJob => ({
-  name: video.slug,
-  status: video.published_at !== null ? "done" : (job?.status ?? "queued"),
-  step: job?.progress.step ?? null,
-  percent: job?.progress.percent ?? 0,
-  renditions: job?.progress.renditions ?? [],
-  problem: job?.last_error ?? null
+const published = (slug: string): ShownJob => ({
+  name: slug,
+  status: "done",
+  step: null,
+  percent: 100,
+  renditions: [],
+  problem: null
 })
 
-const hasEnded = (job: ShownJob) => job.status === "done" || job.status === "failed" || job.status === "cancelled"
+const deleted = (id: JobId) => startError(`Job ${id} was deleted with its video`)
 
-/** Shows the jobs until each has ended. */
-const follow = Effect.fnUntraced(function* (farm: Farm, slugs: ReadonlyArray<string>) {
+/** Until its stream ends, which it does before the job when an hour is over. Tells whether it was the job that ended. */
+const listen = (farm: Farm, id: JobId, tell: (job: Job) => Effect.Effect<void>) =>
+  Effect.suspend(() => {
+    let ended = false
+    return farm.client.jobs.follow({ params: { job_id: id } }).pipe(
+      Effect.flatMap(
+        Stream.runForEach((event) => {
+          if (event.event === "gone") return deleted(id)
+          ended = event.event === "end"
+          return tell(event.data)
+        })
+      ),
+      Effect.map(() => ended)
+    )
+  })
+
+/** Shows the jobs until each has ended. One that is published already may have no job any more. */
+const follow = Effect.fnUntraced(function* (farm: Farm, uploads: ReadonlyArray<typeof VideoWithJob.Type>) {
   const display = makeDisplay(process.stdout)
-  return yield* Effect.forEach(slugs, (slug) => farm.client.videos.show({ params: { slug } })).pipe(
-    Effect.map((videos) => videos.map(shown)),
-    Effect.tap(display),
-    Effect.repeat({ until: (jobs) => jobs.every(hasEnded), schedule: Schedule.spaced("500 millis") }),
-    Effect.mapError((error) => startError(`The jobs cannot be followed: ${error.message}`))
+  const states = new Map(
+    uploads.map(({ job, video }) => [video.slug, job === null ? published(video.slug) : shown(job)])
   )
+  const all = Effect.suspend(() => display([...states.values()]))
+  const tell = (job: Job) => {
+    states.set(job.video_slug, shown(job))
+    return all
+  }
+  yield* all
+  yield* Effect.forEach(
+    uploads.flatMap(({ job }) => job ?? []),
+    ({ id }) => Effect.repeat(listen(farm, id, tell), { until: (ended) => ended }),
+    { concurrency: "unbounded", discard: true }
+  ).pipe(
+    Effect.mapError((error) =>
+      error._tag === "StartError"
+        ? error
+        : startError(`The jobs cannot be followed: ${error instanceof Error ? error.message : error._tag}`)
+    )
+  )
+  return [...states.values()]
 })
 
 const addresses = (farm: Farm, jobs: ReadonlyArray<ShownJob>) => [
@@ -78,8 +111,9 @@ const transcodeAll = Effect.fnUntraced(function* (
   sources: ReadonlyArray<string>,
   options: { readonly once: boolean }
 ) {
-  const slugs = yield* Effect.forEach(sources, (path) => upload(farm, path, say))
-  const jobs = yield* follow(farm, [...new Set(slugs)])
+  const uploads = yield* Effect.forEach(sources, (path) => upload(farm, path, say))
+  // The same file twice is one video.
+  const jobs = yield* follow(farm, [...new Map(uploads.map((one) => [one.video.slug, one])).values()])
   yield* Effect.forEach(addresses(farm, jobs), say)
   const failed = jobs.filter((job) => job.status !== "done")
   if (options.once && failed.length > 0) {

@@ -5,6 +5,7 @@
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import type { JobId, VideoId } from "../../domain/ids.ts"
+import { WantedCodec } from "../../domain/jobs/Wishes.ts"
 import { JobState } from "../../domain/jobs/Job.ts"
 import { JobControl, JobRefused } from "../../domain/ports/JobControl.ts"
 import { JobStore } from "../../domain/ports/JobStore.ts"
@@ -12,6 +13,7 @@ import { Db, retryRaces } from "./Db.ts"
 import { storeUnavailable } from "./Rows.ts"
 
 const Situation = Schema.Struct({ state: JobState, busy: Schema.Boolean })
+const Wish = Schema.Struct({ codec: Schema.NullOr(WantedCodec) })
 const Cancelled = Schema.Struct({ endedLeases: Schema.Int })
 
 const make = Effect.gen(function* () {
@@ -136,8 +138,23 @@ const make = Effect.gen(function* () {
     if (rows.length === 0) return yield* yield* refusal(job)
   }, storeUnavailable)
 
+  /** What the upload asked for, or whoever came after it. */
+  const latestWish = Effect.fnUntraced(function* (video: VideoId) {
+    const [row] = yield* db.rows(
+      Wish,
+      (sql) =>
+        sql`
+        select case when codec is not null then jsonb_build_object('name', codec, 'required', codec_required) end as "codec"
+          from job
+         where video_id = ${video}
+         order by id desc
+         limit 1`
+    )
+    return row?.codec ?? null
+  }, storeUnavailable)
+
   const transcode = Effect.fn("JobControl.transcode")(function* (video: VideoId, priority: number) {
-    const job = yield* jobs.enqueue({ video, priority })
+    const job = yield* jobs.enqueue({ video, priority, codec: yield* latestWish(video) })
     return Option.isSome(job) ? job.value : yield* new JobRefused({ reason: "busy" })
   })
 

@@ -44,16 +44,14 @@ const send = Effect.fnUntraced(function* (farm: Farm, path: string, say: (line: 
   return yield* decodeSent(yield* response.json)
 })
 
-/** The same bytes are never uploaded twice: what was there is gone on with. Gives the slug. */
+/** The same bytes are never uploaded twice: what was there is gone on with. */
 export const upload = Effect.fnUntraced(
   function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
     const sha256 = yield* digest(path)
     const known = yield* farm.client.videos.list({ query: { sha256, limit: 1 } })
     const [found] = known.videos
-    if (found !== undefined && found.job?.status !== "failed" && found.job?.status !== "cancelled")
-      return found.video.slug
-    const sent = yield* send(farm, path, say)
-    return sent.video.slug
+    if (found !== undefined && found.job?.status !== "failed" && found.job?.status !== "cancelled") return found
+    return yield* send(farm, path, say)
   },
   Effect.mapError((error) =>
     error._tag === "StartError" ? error : startError(`The upload did not work: ${error.message}`)

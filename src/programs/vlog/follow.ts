@@ -1,14 +1,11 @@
 /** Shows jobs until each has ended. */
 import { Effect, Schedule, Schema, Stream } from "effect"
 import { makeDisplay } from "../../adapters/terminal/Display.ts"
-import type { ShownJob } from "../../adapters/terminal/JobLines.ts"
-import type { JobAnswer } from "../../adapters/worker-api/contract/Jobs.ts"
 import type { JobId } from "../../domain/ids.ts"
+import { type Job, shown } from "../jobs/shown.ts"
 import { Json } from "../output/Json.ts"
 import { ask, Farm } from "./Farm.ts"
 import { NotThere, type Problem, unreachable } from "./problems.ts"
-
-export type Job = typeof JobAnswer.Type
 
 class NotPublished extends Schema.TaggedError<NotPublished>()("NotPublished", {
   problems: Schema.Array(Schema.String)
@@ -17,15 +14,6 @@ class NotPublished extends Schema.TaggedError<NotPublished>()("NotPublished", {
     return this.problems.join("\nerror: ")
   }
 }
-
-const shown = (job: Job): ShownJob => ({
-  name: job.video_slug,
-  status: job.status,
-  step: job.progress.step,
-  percent: job.progress.percent,
-  renditions: job.progress.renditions,
-  problem: job.last_error
-})
 
 const hasEnded = ({ status }: Job) => status === "done" || status === "failed" || status === "cancelled"
 

@@ -7,7 +7,8 @@ import { JobStatus } from "../../domain/jobs/Job.ts"
 import { print } from "../output/Json.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
 import { pageFlags } from "./flags.ts"
-import { assertPublished, follow, type Job } from "./follow.ts"
+import type { Job } from "../jobs/shown.ts"
+import { assertPublished, follow } from "./follow.ts"
 import { jobFacts, jobTable } from "./jobText.ts"
 
 const encodeJob = Schema.encodeSync(JobAnswer)

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { adminSecret, TestServer, testServer } from "../support/server.ts"
+import { Db } from "../../../../src/adapters/postgres/Db.ts"
 import { register, send, uploadVideo, workerAt } from "../support/wire.ts"
 
 const operatorAt = (address: string, secret = adminSecret) => {
@@ -114,6 +115,22 @@ describe("what operators do", () => {
           assert.strictEqual((await operator.post(`/api/videos/${all.video.slug}/transcode`, {})).status, 409)
           assert.match(String((await operator.post(`/api/jobs/${job}/retry`)).json["detail"]), /Another job/)
         })
+    )
+
+    it.effect("keeps the codec that was wanted when a video is transcoded again", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const db = yield* Db
+        yield* Effect.promise(async () => {
+          const { job, video } = await uploadVideo(address, "wanted.mp4&require_codec=av1", film)
+          const operator = operatorAt(address)
+          await operator.post(`/api/jobs/${job.id}/cancel`)
+          assert.strictEqual((await operator.post(`/api/videos/${video.slug}/transcode`, {})).status, 201)
+        })
+        const wishes = yield* db.query((sql) => sql`select codec, codec_required from job order by id desc limit 2`)
+        const wish = { codec: "av1", codec_required: true }
+        assert.deepStrictEqual([...wishes], [wish, wish])
+      })
     )
 
     it.effect("lets a job pass before others", () =>
