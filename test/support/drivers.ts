@@ -6,6 +6,7 @@ import { Effect, Layer } from "effect"
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
+import { findOnPath } from "../../src/adapters/process/programs.ts"
 import { Subprocess } from "../../src/adapters/process/Subprocess.ts"
 
 /** Holds where all of `when` occur in the arguments, in this order. */
@@ -13,6 +14,8 @@ export interface Answer {
   readonly when: ReadonlyArray<string>
   readonly stderr: string
   readonly exit?: number
+  /** Answers so only while this file is there. */
+  readonly whileThere?: string
   /** Ends by this signal instead. */
   readonly signal?: string
 }
@@ -22,6 +25,8 @@ export interface FakeMachine {
   readonly encoders: ReadonlyArray<string>
   /** What ffmpeg answers to an encode; the first that fits. Where none does the encode succeeds. */
   readonly answers?: ReadonlyArray<Answer>
+  /** The real ffmpeg does what no device is needed for. */
+  readonly real?: boolean
   readonly nvidiaSmi?: { readonly stdout: string; readonly exit?: number }
   readonly render?: ReadonlyArray<{
     readonly name: string
@@ -37,7 +42,7 @@ const encoderList = (names: ReadonlyArray<string>) =>
     "\n"
   )
 
-const ffmpegScript = ({ answers = [], encoders }: FakeMachine) => `#!/bin/sh
+const ffmpegScript = ({ answers = [], encoders }: FakeMachine, real: string | undefined) => `#!/bin/sh
 args=" $* "
 case "$args" in
   *" -version "*) echo 'ffmpeg version 7.1.5-0+deb13u1 Copyright (c) 2000-2026 the FFmpeg developers'; exit 0;;
@@ -47,11 +52,18 @@ esac
 printf '%s\\n' "$args" >> "$(dirname "$0")/calls"
 ${answers
   .map(
-    ({ exit = 1, signal, stderr, when }) => `case "$args" in
+    ({
+      exit = 1,
+      signal,
+      stderr,
+      when,
+      whileThere
+    }) => `${whileThere === undefined ? "" : `[ ! -e ${quoted(whileThere)} ] || `}case "$args" in
   *${when.map(quoted).join("*")}*) printf '%s\\n' ${quoted(stderr)} >&2; ${signal === undefined ? `exit ${exit}` : `kill -${signal} $$`};;
 esac`
   )
   .join("\n")}
+${real === undefined ? "" : `case "$args" in *_nvenc*|*_vaapi*|*_qsv*) ;; *) exec ${real} "$@";; esac`}
 exit 0
 `
 
@@ -74,7 +86,10 @@ const build = async (machine: FakeMachine) => {
   const bin = join(root, "bin")
   await mkdir(bin)
   await mkdir(join(root, "dev/dri"), { recursive: true })
-  await write(join(bin, "ffmpeg"), ffmpegScript(machine))
+  await write(
+    join(bin, "ffmpeg"),
+    ffmpegScript(machine, machine.real === true ? await findOnPath("ffmpeg") : undefined)
+  )
   if (machine.nvidiaSmi !== undefined) await write(join(bin, "nvidia-smi"), smiScript(machine.nvidiaSmi))
   for (const { driver, name, vendor } of machine.render ?? []) {
     const system = join(root, "sys/class/drm", name, "device")

@@ -8,19 +8,23 @@ const full = /No space left on device|Cannot allocate memory|Disk quota exceeded
 /** A GeForce whose sessions are taken says that it is out of memory, and before driver 530 that a key is wrong. */
 const sessions = /OpenEncodeSessionEx failed: (out of memory|incompatible client key)/i
 
+/** What VA-API, NVENC and Quick Sync say of pictures that their hardware does not take. */
+const unfit =
+  /Hardware does not support encoding at size|(Width|Height) \d+ exceeds \d+|(\d+ bit encode|YUV\d\w*) not supported|Current (resolution|pixel format) is unsupported/i
+
 /** Lines of a driver, or of ffmpeg about one, that name the cause. Those that only say that something failed come below. */
 const device: ReadonlyArray<RegExp> = [
   // NVENC: no driver, a driver too old for this build, no engine, no session left, a codec or option that a generation lacks.
   /Cannot load lib(cuda|nvcuvid|nvidia-encode)|Driver does not support the required nvenc API version/i,
   /OpenEncodeSessionEx failed|CUDA_ERROR_\w+|InitializeEncoder failed|EncodePicture failed|Failed locking bitstream/i,
-  /Codec not supported|No (NVENC )?capable devices found|\d+ bit encode not supported|B-frames? .*(exceed|not supported)/i,
+  /Codec not supported|No (NVENC )?capable devices found|B-frames? .*(exceed|not supported)/i,
   // VA-API: no driver, a device that does not encode, a size or a rate control that it does not take, a GPU that hangs.
   /No VA display found|Failed to initiali[sz]e VAAPI connection|No usable encoding (profile|entrypoint)/i,
-  /Driver does not support .*RC mode|not supported by driver|Hardware does not support encoding at size/i,
+  /Driver does not support .*RC mode|not supported by driver/i,
   /Failed to (sync surface|end picture encode|map output buffers|upload frame|create (surface|context|processing))/i,
   // Quick Sync.
   /(initiali[sz]ing|creating) (an? )?(internal )?MFX session|device (lost|failed)|GPU hang/i,
-  /ratecontrol mode is unsupported|Low power mode is unsupported|pixel format is unsupported|initializing the encoder/i,
+  /ratecontrol mode is unsupported|Low power mode is unsupported|initializing the encoder/i,
   // Pictures that never got to the device, or that nothing on it can take.
   /Device creation failed|hwaccel initiali[sz]ation returned error|No decoder surfaces left/i,
   /Impossible to convert between the formats supported by the filter|Error reinitializing filters|No such filter/i
@@ -33,6 +37,7 @@ const source =
 const signs: ReadonlyArray<readonly [Reason, RegExp]> = [
   ["resources", full],
   ["sessions", sessions],
+  ["unfit", unfit],
   ...device.map((sign) => ["device", sign] as const),
   ["source", source]
 ]

@@ -9,11 +9,12 @@ import type { Capabilities } from "../workers/Capabilities.ts"
 
 /**
  * `source`: the file cannot be decoded, another try gives the same. `device`: the encoder's hardware refused, another
- * encoder may do. `sessions`: it works, and has no room for another stream now. `resources`: no room on the disk or in
+ * encoder may do. `unfit`: it works, and does not take pictures of this size or format. `sessions`: it works, and has no
+ * room for another stream now. `resources`: no room on the disk or in
  * memory. `stalled`: no frame for a long time. `crashed`: anything else.
  */
 export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("TranscodeFailed", {
-  reason: Schema.Literals(["source", "device", "sessions", "resources", "stalled", "crashed"]),
+  reason: Schema.Literals(["source", "device", "unfit", "sessions", "resources", "stalled", "crashed"]),
   problem: Schema.String,
   /** The last lines that ffmpeg wrote to stderr. */
   details: Schema.String

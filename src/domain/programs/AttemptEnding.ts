@@ -33,7 +33,8 @@ const reasons = {
 export const reasonOf = (error: Option.Option<AttemptError>): FailureReason => {
   if (Option.isNone(error)) return "unexpected"
   const failure = error.value
-  if (failure._tag === "TranscodeFailed") return failure.reason
+  // Where the last encoder does not take the pictures, that is one more device that refused.
+  if (failure._tag === "TranscodeFailed") return failure.reason === "unfit" ? "device" : failure.reason
   return failure._tag === "LeaseLost" || failure._tag === "ApiUnavailable" ? "unexpected" : reasons[failure._tag]
 }
 

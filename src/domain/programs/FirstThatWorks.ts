@@ -7,7 +7,7 @@ import { TranscodeFailed } from "../ports/Transcoder.ts"
 import { Encoders } from "../workers/Encoders.ts"
 
 const failedDevice = (error: { readonly _tag: string }): error is TranscodeFailed =>
-  error._tag === "TranscodeFailed" && ["device", "sessions"].includes((error as TranscodeFailed).reason)
+  error._tag === "TranscodeFailed" && ["device", "unfit", "sessions"].includes((error as TranscodeFailed).reason)
 
 /**
  * Goes down the chain while devices fail. All segments of an attempt come from one encoder, and what was registered
@@ -34,8 +34,8 @@ export const firstThatWorks = Effect.fnUntraced(function* <A, E extends { readon
     }
     const error = tried.failure
     if (encoder.backend === "software" || !failedDevice(error)) return yield* Effect.fail(error)
-    // One whose sessions are taken has nothing wrong with it, and is asked again by the next task.
-    yield* error.reason === "sessions" ? encoders.busy(encoder) : encoders.refuse(encoder, error.problem)
+    // One whose sessions are taken, or that takes no such pictures, has nothing wrong with it: the next task asks it again.
+    yield* error.reason === "device" ? encoders.refuse(encoder, error.problem) : encoders.spare(encoder)
     problem = `${describe(encoder)} failed: ${error.problem}`
     yield* note(problem)
     details = error.details

@@ -43,8 +43,8 @@ export class Encoders extends Context.Service<
     using<A, E, R>(encoder: Encoder, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>
     /** Leaves an encoder out until a trial of it succeeds again. */
     refuse(encoder: Encoder, reason: string): Effect.Effect<void>
-    /** Counts that an encoder had no room for a task. It stays where it is. */
-    busy(encoder: Encoder): Effect.Effect<void>
+    /** Counts that an encoder had no room for a task, or does not take such pictures. It stays where it is. */
+    spare(encoder: Encoder): Effect.Effect<void>
     /** Tries what was refused since the start, and every device that rests: a GPU may have come back, or gone. */
     readonly recheck: Effect.Effect<void>
   }
@@ -144,7 +144,7 @@ export class Encoders extends Context.Service<
         yield* Effect.forEach(Map.groupBy(resting, deviceOf).values(), look, { discard: true })
       })
 
-      return Encoders.of({ discover, capabilities, chain, using, refuse, busy: failed, recheck })
+      return Encoders.of({ discover, capabilities, chain, using, refuse, spare: failed, recheck })
     })
   )
 }

@@ -10,7 +10,7 @@ import { crc32, deflateSync } from "node:zlib"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { afterAll, beforeAll } from "vitest"
-import { posterArguments } from "../../../src/adapters/ffmpeg/Arguments.ts"
+import { posterArguments, transcodeArguments } from "../../../src/adapters/ffmpeg/Arguments.ts"
 import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
 import * as Sandbox from "../../../src/adapters/ffmpeg/Sandbox.ts"
 import { findOnPath } from "../../../src/adapters/process/programs.ts"
@@ -171,6 +171,40 @@ layer(Probe.layer.pipe(Layer.provideMerge(surroundings)), { excludeTestServices:
       })
     )
 
+    it.effect("is nothing for what its metadata says: that is no command, no filter and no option", () =>
+      Effect.gen(function* () {
+        const evil = `-y';touch ${at("touched")};'[v0],movie=${at("other.ts")}[x];$(touch ${at("touched")})`
+        yield* Effect.promise(() =>
+          ffmpegWith(
+            "-f lavfi -i testsrc2=s=64x36:r=25:d=1 -f lavfi -i sine=d=1 -c:v libx264 -preset ultrafast -c:a aac -metadata",
+            `title=${evil}`,
+            "-metadata:s:v:0",
+            `handler_name=${evil}`,
+            "-metadata:s:a:0",
+            `language=${evil}`,
+            at("words.mkv")
+          )
+        )
+        const found = yield* (yield* MediaProbe).probe(at("words.mkv"))
+        assert.deepStrictEqual(
+          found.audio.map(({ language }) => language),
+          ["und"]
+        )
+        const paths = { source: at("words.mkv"), folderOf: (rendition: string) => at(`words/${rendition}`) }
+        const said = transcodeArguments(wholeSource(found, { encoder }), paths).join("\n")
+        assert.notMatch(said, /touch|movie/)
+        assert.isTrue((yield* decode(at("words.mkv"), "words")).made)
+        assert.isFalse(
+          yield* Effect.promise(() =>
+            access(at("touched")).then(
+              () => true,
+              () => false
+            )
+          )
+        )
+      })
+    )
+
     it.effect("is bounded where there are hundreds of streams", () =>
       Effect.gen(function* () {
         const maps = Array.from({ length: 300 }, () => ["-map", "0:v"]).flat()
@@ -187,7 +221,7 @@ layer(Probe.layer.pipe(Layer.provideMerge(surroundings)), { excludeTestServices:
         Effect.gen(function* () {
           const { probe } = yield* MediaProbe
           const options = "-v error -y -i %s -c copy -movflags +faststart"
-          for (const name of ["whole.mp4", "whole.mkv"]) {
+          for (const name of ["whole.mp4", "whole.mkv", "whole.ts"]) {
             yield* Effect.promise(() => ffmpegWith(options.replace("%s", at("other.ts")), at(name)))
             const bytes = yield* Effect.promise(() => readFile(at(name)))
             const flipped = Buffer.from(bytes)

@@ -210,8 +210,12 @@ describe("a transcoder on a machine of files", () => {
     // libavcodec/vaapi_encode.c, where the picture is larger than the hardware takes.
     [
       "[h264_vaapi @ 0x1] Hardware does not support encoding at size 8192x8192 (constraints: width 32-4096 height 32-4096).",
-      "device"
+      "unfit"
     ],
+    // libavcodec/nvenc.c, nvenc_check_capabilities.
+    ["[h264_nvenc @ 0x1] Width 7680 exceeds 4096", "unfit"],
+    // libavcodec/qsvenc.c, from what MFXVideoENCODE_Query changed.
+    ["[h264_qsv @ 0x1] Current pixel format is unsupported", "unfit"],
     ["something that nobody has heard of", "device"],
     ["av_interleaved_write_frame(): No space left on device", "resources"],
     ["/in/cat.mp4: Invalid data found when processing input", "source"]

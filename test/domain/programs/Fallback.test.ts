@@ -118,17 +118,19 @@ describe("an encoder that fails at run time", () => {
     }).pipe(Effect.provide(all))
   })
 
-  it.effect("is asked again by the next task where only its sessions were taken", () => {
-    const { all, attempt, used } = failing(
-      { "h264_nvenc on 0": broken("sessions", "OpenEncodeSessionEx failed: out of memory (10)") },
-      { encoders: [nvenc("0"), libx264] }
-    )
-    return Effect.gen(function* () {
-      yield* attempt
-      assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
-      assert.deepStrictEqual((yield* (yield* Encoders).capabilities)?.encoders, [nvenc("0"), libx264])
-    }).pipe(Effect.provide(all))
-  })
+  for (const [what, error] of [
+    ["its sessions were taken", broken("sessions", "OpenEncodeSessionEx failed: out of memory (10)")],
+    ["the pictures were not for it", broken("unfit", "Width 7680 exceeds 4096")]
+  ] as const) {
+    it.effect(`is asked again by the next task where only ${what}`, () => {
+      const { all, attempt, used } = failing({ "h264_nvenc on 0": error }, { encoders: [nvenc("0"), libx264] })
+      return Effect.gen(function* () {
+        yield* attempt
+        assert.deepStrictEqual(used, ["h264_nvenc on 0", "libx264"])
+        assert.deepStrictEqual((yield* (yield* Encoders).capabilities)?.encoders, [nvenc("0"), libx264])
+      }).pipe(Effect.provide(all))
+    })
+  }
 
   it.effect("does not hide that the source or the disk is to blame", () =>
     Effect.forEach(["source", "resources", "crashed"] as const, (reason) => {

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { workerSettings } from "../../../src/programs/settings/worker.ts"
@@ -7,7 +8,55 @@ const needed = { VLOG_WORKER_API_URL: "http://api:9002/", VLOG_WORKER_API_KEY: "
 const read = (environment: Readonly<Record<string, string>> = {}) =>
   Effect.provide(workerSettings, ConfigProvider.layer(ConfigProvider.fromEnvRecord({ ...needed, ...environment })))
 
+/** Another value than the default for each, so that it shows. */
+const others: Readonly<Record<string, string>> = {
+  VLOG_WORKER_API_URL: "http://other:9002",
+  VLOG_WORKER_API_KEY: "another key",
+  VLOG_WORKER_WORK_DIR: "/srv/work",
+  VLOG_HWACCEL_PREFERRED_CODEC: "hevc",
+  VLOG_HWACCEL_TYPE: "intel",
+  VLOG_NVENC_MAX_SESSIONS: "3",
+  VLOG_WORKER_CONCURRENCY: "2",
+  VLOG_WORKER_HEALTH_PORT: "18080",
+  VLOG_WORKER_DRAIN_SECONDS: "240",
+  VLOG_WORKER_ONCE: "true",
+  VLOG_WORKER_MIN_FREE_SPACE: "2 GiB",
+  VLOG_WORKER_LEASE_SECONDS: "120",
+  VLOG_WORKER_POLL_INTERVAL: "3",
+  VLOG_WORKER_HEARTBEAT_INTERVAL: "15",
+  VLOG_WORKER_PROGRESS_INTERVAL: "2",
+  VLOG_FFMPEG_STALL_TIMEOUT: "60",
+  VLOG_FFMPEG_SANDBOX: "off",
+  VLOG_FFMPEG_MAX_MEMORY: "4 GiB"
+}
+
 describe("the settings of a worker", () => {
+  it.effect("are all that the documentation lists, each with an effect of its own", () =>
+    Effect.gen(function* () {
+      const guide = yield* Effect.promise(() => readFile(new URL("../../../docs/SETTINGS.md", import.meta.url), "utf8"))
+      const chapter = guide.split(/^## /m).find((text) => text.startsWith("Worker (`src/programs/worker.ts`)")) ?? ""
+      const documented = [...chapter.matchAll(/^\| `(VLOG_\w+)` \|/gm)].map(([, name]) => name!)
+      assert.deepStrictEqual(documented.toSorted(), Object.keys(others).toSorted())
+      const code = yield* Effect.promise(() =>
+        readFile(new URL("../../../src/programs/settings/worker.ts", import.meta.url), "utf8")
+      )
+      const known = new Set([...code.matchAll(/"(VLOG_\w+)"/g)].map(([, name]) => name!))
+      assert.deepStrictEqual([...known].toSorted(), documented.toSorted())
+
+      const told = (environment: Readonly<Record<string, string>>) =>
+        Effect.map(read(environment), (settings) =>
+          Object.entries({ ...settings, key: Redacted.value(settings.key) }).map(
+            ([name, value]) => `${name} ${JSON.stringify(value)}`
+          )
+        )
+      const usual = yield* told({})
+      for (const name of documented) {
+        const different = (yield* told({ [name]: others[name]! })).filter((line) => !usual.includes(line))
+        assert.strictEqual(different.length, 1, name)
+      }
+    })
+  )
+
   it.effect("are those that the documentation says, where nothing is set", () =>
     Effect.gen(function* () {
       const settings = yield* read()
