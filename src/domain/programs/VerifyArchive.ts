@@ -84,7 +84,7 @@ export const verifyArchive = Effect.fn("verifyArchive")(function* (
   const results: Array<CheckResult> = []
   /** Whether to go on. */
   const note = (result: CheckResult) =>
-    Effect.logDebug("checked", { ...result }).pipe(
+    Effect.logInfo("checked", { ...result }).pipe(
       Effect.andThen(Effect.sync(() => results.push(result))),
       Effect.as(result.outcome === "passed")
     )

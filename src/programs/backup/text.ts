@@ -1,6 +1,6 @@
 /** What the backup commands print for a person. */
 import type { BackupStatus, DrillReport } from "../../domain/backups/BackupStatus.ts"
-import { highestLevel, verifiedLevel } from "../../domain/backups/Verification.ts"
+import { type CheckResult, highestLevel, verifiedLevel } from "../../domain/backups/Verification.ts"
 import { type Effect, Result } from "effect"
 import type { StoredBackup } from "../../domain/ports/BackupStore.ts"
 import type { Place } from "../../domain/programs/Catalogue.ts"
@@ -58,9 +58,16 @@ export const drillText = ({ at, bytes, name, rows, rpoSeconds, rtoSeconds }: Dri
   `Drill at ${at.toISOString()}: ${name} (${bytesText(bytes)}, ${rows} rows) was restored in ${rtoSeconds} s (RTO); ` +
   `its data was ${ageText(rpoSeconds * 1000)} old (RPO)`
 
-const resultText = ({ problem, unread }: Verified): string => {
+/** Why a level was not tried. */
+const skippedText = (checks: ReadonlyArray<CheckResult>): string =>
+  checks
+    .filter(({ outcome }) => outcome === "skipped")
+    .map(({ check, problem }) => `; ${check} skipped: ${problem}`)
+    .join("")
+
+const resultText = ({ checks, problem, unread }: Verified): string => {
   if (problem !== null) return problem
-  return unread === null ? "passed" : `its bytes are those that were verified; ${unread}`
+  return unread === null ? `passed${skippedText(checks)}` : `its bytes are those that were verified; ${unread}`
 }
 
 export const verifiedText = (verified: ReadonlyArray<Verified>): string =>
@@ -87,10 +94,10 @@ export const prunedText = (
   ].join("\n")
 
 export const createdText = ({ copies, manifest, removed }: Effect.Success<ReturnType<typeof runBackup>>): string => {
-  const { bytes, level, name, seconds } = manifest
+  const { bytes, checks, level, name, seconds } = manifest
   const report = Result.getOrElse(copies, () => null)
   return [
-    `${name}: ${bytes} bytes, level ${level} of ${highestLevel}; dumped in ${seconds.dump} s, verified in ${seconds.verification} s`,
+    `${name}: ${bytesText(bytes)}, dumped in ${seconds.dump} s, verified in ${seconds.verification} s to level ${level} of ${highestLevel}${skippedText(checks)}`,
     ...removalText("Removed", removed),
     ...(report === null ? [] : report.copied.map((copied) => `Copied ${copied} to ${report.place}`)),
     ...(report === null ? [] : removalText(`Removed from ${report.place}`, report.removed))
@@ -99,8 +106,11 @@ export const createdText = ({ copies, manifest, removed }: Effect.Success<Return
 
 export const restoreText = (report: RestoreReport): string => {
   const { backup, database, dryRun, from, kept, revokedLeases, rows, seconds } = report
-  if (dryRun) return `Would restore ${backup} from the ${from} into the new database ${database}. Nothing was changed.`
-  const done = `${backup} is in the database ${database}: ${rows} rows, as in the source, after ${seconds} s. ${revokedLeases} leases were revoked.`
+  if (dryRun) {
+    return `Would restore ${rows} rows of ${backup} from the ${from} into the new database ${database}. Nothing was changed.`
+  }
+  const revoked = revokedLeases === 0 ? "" : ` Leases of workers that were revoked: ${revokedLeases}.`
+  const done = `${backup} is in the database ${database}: ${rows} rows, as in the source, after ${seconds} s.${revoked}`
   return kept === null
     ? `${done}\nThe live database is as it was.`
     : `${done}\nThe former live database is now ${kept} and lets nobody in. Drop it when you are sure: drop database "${kept}"`
