@@ -49,6 +49,9 @@ const chosenTables = Effect.fnUntraced(function* (manifest: Manifest, wanted: Re
   return wanted.flatMap(matches)
 })
 
+const rowsOf = ({ fingerprint }: Manifest, tables: ReadonlyArray<TableFingerprint>) =>
+  totalRows(tables.length > 0 ? { ...fingerprint, tables } : fingerprint)
+
 /** Everything that can be known beforehand is refused beforehand. */
 const checkTarget = Effect.fnUntraced(function* (live: string, target: string, options: RestoreOptions) {
   const databases = yield* BackupDatabase
@@ -130,11 +133,12 @@ export const restoreBackup = Effect.fn("restoreBackup")(function* (
   yield* checkTarget(live, target, options)
   const tables = yield* chosenTables(manifest, options.tables)
   const report = { backup: manifest.name, from, database: target, dryRun: options.dryRun, revokedLeases: 0, kept: null }
-  if (options.dryRun) return { ...report, rows: 0, seconds: 0 }
+  if (options.dryRun) return { ...report, rows: rowsOf(manifest, tables), seconds: 0 }
 
   const into: DatabaseRef = { server: "source", name: target }
   const [rows, seconds] = yield* restoreDatabase(chosen, into, { tables, withRoles: options.withRoles })
-  const revokedLeases = yield* databases.revokeLeases(into)
+  // Single tables are for looking at: no worker will ever ask there.
+  const revokedLeases = tables.length > 0 ? 0 : yield* databases.revokeLeases(into)
   yield* Effect.logInfo("restored", { ...report, rows, seconds, revokedLeases })
   if (!options.swap) return { ...report, rows, seconds, revokedLeases }
 

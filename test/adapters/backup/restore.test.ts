@@ -89,11 +89,15 @@ describe("a restore", () => {
       assert.include((yield* Effect.flip(restore({ into: "postgres" }))).message, "exists already")
       assert.include((yield* Effect.flip(restore({ tables: ["nothing"] }))).message, "holds no table nothing")
       assert.include((yield* Effect.flip(restore({ tables: ["job"], swap: true }))).message, "leave out --swap")
+      const part = `${live}_part`
+      yield* dropAfter(part)
+      assert.strictEqual((yield* restore({ tables: ["task"], into: part })).revokedLeases, 0)
       const plan = yield* restore({ dryRun: true })
+      assert.isAbove(plan.rows, 0)
       assert.match(plan.database, new RegExp(`^${live}_restored_`))
       const databases = yield* BackupDatabase
       assert.isFalse(yield* databases.exists({ server: "source", name: plan.database }))
-    }).pipe(Effect.provide(backupLayer()))
+    }).pipe(Effect.scoped, Effect.provide(backupLayer()))
   )
 
   it.live("brings single tables, and removes what did not turn out right", () =>
