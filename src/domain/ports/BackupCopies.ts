@@ -8,16 +8,18 @@ const advice = {
   unreachable: "check BACKUP_S3_ENDPOINT and BACKUP_S3_REGION, and whether the storage is up",
   denied: "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what this key may do in the bucket",
   missing: "check BACKUP_S3_BUCKET and BACKUP_S3_PREFIX",
+  damaged:
+    "something between here and there changes bytes: try again, and if it comes back have network and storage checked",
   failed: "see what the storage says about it"
 } as const
 
 export class CopyProblem extends Schema.TaggedError<CopyProblem>()("CopyProblem", {
-  reason: Schema.Literals(["unreachable", "denied", "missing", "failed"]),
+  reason: Schema.Literals(["unreachable", "denied", "missing", "damaged", "failed"]),
   place: Schema.String,
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.place}: ${this.problem}; ${advice[this.reason]}. The backups in BACKUP_PATH are as they were`
+    return `${this.place}: ${this.problem.replace(/\.$/, "")}; ${advice[this.reason]}. The backups in BACKUP_PATH are as they were`
   }
 }
 

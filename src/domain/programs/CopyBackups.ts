@@ -3,7 +3,7 @@ import { Clock, Effect } from "effect"
 import type { Manifest } from "../backups/Manifest.ts"
 import { BackupRefused, VerificationFailed } from "../backups/Refusal.ts"
 import { retention, type RetentionPolicy } from "../backups/Retention.ts"
-import { BackupCopies, type CopyShelf } from "../ports/BackupCopies.ts"
+import { BackupCopies, CopyProblem, type CopyShelf } from "../ports/BackupCopies.ts"
 import { BackupStore, type StoredBackup } from "../ports/BackupStore.ts"
 import { isGood } from "./Catalogue.ts"
 import { pruneShelf } from "./PruneBackups.ts"
@@ -39,6 +39,23 @@ const missing = Effect.fnUntraced(function* (
   return absent.filter(({ name }) => kept.has(name))
 })
 
+/** Which of the two places the other bytes come from. */
+const blame = Effect.fnUntraced(function* (shelf: CopyShelf, { name, sha256 }: Manifest) {
+  const store = yield* BackupStore
+  const here = yield* store.digest(name)
+  if (here.sha256 !== sha256) {
+    return yield* new VerificationFailed({
+      backup: name,
+      problem: "the bytes in BACKUP_PATH are not those that were written, so they were not copied; run verify --all"
+    })
+  }
+  return yield* new CopyProblem({
+    reason: "damaged",
+    place: shelf.place,
+    problem: `the bytes of ${name} that were read back are not those that were sent`
+  })
+})
+
 /** Read back as a whole: what the storage says of itself is not enough. */
 const copyOne = Effect.fn("backup.copy")(function* (shelf: CopyShelf, manifest: Manifest) {
   const store = yield* BackupStore
@@ -48,10 +65,7 @@ const copyOne = Effect.fn("backup.copy")(function* (shelf: CopyShelf, manifest: 
   const [found, readBack] = yield* timed(shelf.digest(name))
   if (found.bytes !== bytes || found.sha256 !== sha256) {
     yield* shelf.remove(name)
-    return yield* new VerificationFailed({
-      backup: `The copy of ${name} in ${shelf.place}`,
-      problem: "what was read back are not the bytes that were written; verify the file in BACKUP_PATH, then copy again"
-    })
+    return yield* blame(shelf, manifest)
   }
   yield* shelf.writeManifest(manifest)
   yield* Effect.logInfo("copied", { name, to: shelf.place, bytes, seconds, readBack })

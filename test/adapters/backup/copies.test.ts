@@ -1,4 +1,5 @@
-import { readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { readFileSync, writeFileSync } from "node:fs"
+import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Layer } from "effect"
@@ -65,6 +66,12 @@ const objectFile = Effect.fnUntraced(function* (name: string) {
   )
 })
 
+const flipBit = (file: string) => {
+  const bytes = readFileSync(file)
+  bytes[bytes.length >> 1]! ^= 1
+  writeFileSync(file, bytes)
+}
+
 describe("a copy", () => {
   it.live("goes in parts, is read back, and serves when the file is gone", () =>
     Effect.gen(function* () {
@@ -111,25 +118,28 @@ describe("a copy", () => {
       const { name } = yield* backUp({ level: 2 })
       yield* copyBackups(policy)
       const file = yield* objectFile(name)
-      yield* Effect.promise(async () => {
-        const bytes = await readFile(file)
-        bytes[bytes.length >> 1]! ^= 1
-        await writeFile(file, bytes)
-      })
+      flipBit(file)
       const [rotten] = yield* verify("all", "copy")
       assert.include(rotten!.problem, "its bytes are not those that were written")
       assert.strictEqual((yield* verify("all"))[0]!.problem, null)
       assert.deepStrictEqual((yield* copyBackups(policy))!.copied, [name])
       assert.strictEqual((yield* verify("all", "copy"))[0]!.problem, null)
 
+      const s3 = yield* TestS3
+      yield* there.remove(name)
+      s3.fault = (request) => {
+        if (request.startsWith("GET ") && request.includes(`${name}?`)) flipBit(file)
+        return undefined
+      }
+      const changed = yield* Effect.flip(copyBackups(policy))
+      assert.strictEqual(changed._tag, "CopyProblem")
+      assert.include(changed.message, "read back are not those that were sent")
+      assert.deepStrictEqual(yield* there.list, [])
+      s3.fault = () => undefined
+
       // The file here is other than its manifest says: no copy of that.
       const { path } = yield* BackupFolder
-      yield* there.remove(name)
-      yield* Effect.promise(async () => {
-        const bytes = await readFile(join(path, name))
-        bytes[bytes.length >> 1]! ^= 1
-        await writeFile(join(path, name), bytes)
-      })
+      flipBit(join(path, name))
       const error = yield* Effect.flip(copyBackups(policy))
       assert.strictEqual(error._tag, "VerificationFailed")
       assert.deepStrictEqual(yield* there.list, [])
