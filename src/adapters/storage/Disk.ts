@@ -11,7 +11,7 @@ const codeOf = (cause: unknown): string =>
 export const diskError = (path: string, cause: unknown): MediaStoreError => {
   const code = codeOf(cause)
   const full = code === "ENOSPC" || code === "EDQUOT"
-  return new MediaStoreError({ reason: full ? "full" : code === "ENOENT" ? "unreadable" : "unwritable", path, cause })
+  return new MediaStoreError({ reason: full ? "full" : code === "ENOENT" ? "missing" : "unwritable", path, cause })
 }
 
 const attempt = <A>(path: string, work: () => Promise<A>) =>

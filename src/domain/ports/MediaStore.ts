@@ -11,13 +11,16 @@ import type { TaskOutput } from "./JobStore.ts"
 
 /** The disk refused. `full`: nothing is broken, there is just no room. */
 export class MediaStoreError extends Schema.TaggedError<MediaStoreError>()("MediaStoreError", {
-  reason: Schema.Literals(["full", "unreadable", "unwritable"]),
+  reason: Schema.Literals(["full", "missing", "unwritable"]),
   path: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
     const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
     if (this.reason === "full") return `The disk of ${this.path} is full: free some space`
+    if (this.reason === "missing") {
+      return `${this.path} is not there: VLOG_STORAGE_PATH must be the folder in which the Worker API stores, and its disk mounted`
+    }
     return `${this.path} is ${this.reason}: ${why}`
   }
 }

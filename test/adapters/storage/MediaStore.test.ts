@@ -233,7 +233,7 @@ describe("a publication", () => {
         const { attempt, output } = yield* anAttempt()
         yield* media.discardAttempt(attempt)
         const error = yield* Effect.flip(media.assemblePublication(attempt, [output], presentation))
-        assert.strictEqual(error.reason, "unreadable")
+        assert.strictEqual(error.reason, "missing")
       })
     )
   )
