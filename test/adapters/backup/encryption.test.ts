@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as age from "age-encryption"
 import { Effect, Layer, Stream } from "effect"
+import { execa, execaSync } from "execa"
 import { vi } from "vitest"
 import * as AgeCipher from "../../../src/adapters/backup/Age.ts"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
@@ -119,6 +120,37 @@ describe("an encrypted backup", () => {
       const [damaged] = yield* verify(6).pipe(withAge(wrong))
       assert.include(damaged!.problem, "its bytes are not those that were written")
     }).pipe(Effect.scoped, inDatabase)
+  )
+})
+
+const missingPrograms = ["age", "zstd"].filter((program) => execaSync(program, ["--version"], { reject: false }).failed)
+
+describe("the program age", () => {
+  it.live.skipIf(missingPrograms.length > 0)(
+    "reads our backups without us, and what it encrypts is read by us (needs age and zstd: apt-get install age zstd)",
+    () =>
+      Effect.gen(function* () {
+        yield* withRows
+        const { path } = yield* BackupFolder
+        const file = join(path, "key.txt")
+        yield* Effect.promise(() => execa("age-keygen", ["-o", file]))
+        const { stdout: recipient } = yield* Effect.promise(() => execa("age-keygen", ["-y", file]))
+        const { name } = yield* backUp({ level: 2, wrapping: "zstd", compression: 1 }).pipe(
+          withAge({ recipients: [recipient], identityFile: "" })
+        )
+        const byHand = `age -d -i "${file}" "${join(path, name)}" | zstd -d | pg_restore --list`
+        const { stdout: contents } = yield* Effect.promise(() => execa("sh", ["-c", byHand]))
+        assert.match(contents, / TABLE DATA public rows /)
+
+        const plain = Buffer.alloc(200_000, "some text ")
+        const { stdout: theirs } = yield* Effect.promise(() =>
+          execa("age", ["-r", recipient], { input: plain, encoding: "buffer" })
+        )
+        const opened = yield* Effect.flatMap(BackupCipher, ({ decrypt }) =>
+          Stream.runCollect(decrypt(Stream.make(theirs)))
+        ).pipe(withAge({ recipients: [], identityFile: file }))
+        assert.isTrue(Buffer.concat(opened).equals(plain))
+      }).pipe(inDatabase)
   )
 })
 
