@@ -9,7 +9,7 @@
 import { constants, createReadStream } from "node:fs"
 import { open, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises"
 import { createHash } from "node:crypto"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
@@ -52,18 +52,20 @@ const digestOf = (path: string) =>
 
 /** Writes a stream to a new file, durably. The hash is taken before any disk has seen the bytes. */
 const writeNew = Effect.fnUntraced(function* <E>(path: string, content: Stream.Stream<Uint8Array, E>) {
+  // Its own name means nothing to a person.
+  const folder = dirname(path)
   const file = yield* Effect.acquireRelease(
-    attempt(path, () => open(path, "wx", 0o600)),
-    (file) => Effect.ignore(attempt(path, () => file.close()))
+    attempt(folder, () => open(path, "wx", 0o600)),
+    (file) => Effect.ignore(attempt(folder, () => file.close()))
   )
   const hash = createHash("sha256")
   let bytes = 0
   yield* Stream.runForEach(content, (chunk) => {
     hash.update(chunk)
     bytes += chunk.length
-    return attempt(path, () => file.writeFile(chunk))
+    return attempt(folder, () => file.writeFile(chunk))
   })
-  yield* attempt(path, () => file.sync())
+  yield* attempt(folder, () => file.sync())
   return { bytes, sha256: Sha256.make(hash.digest("hex")) } satisfies Digest
 }, Effect.scoped)
 

@@ -7,13 +7,14 @@ import type { Manifest } from "../backups/Manifest.ts"
 import type { Sha256 } from "../ids.ts"
 
 export class BackupStoreProblem extends Schema.TaggedError<BackupStoreProblem>()("BackupStoreProblem", {
-  reason: Schema.Literals(["full", "missing", "unreadable", "unwritable"]),
+  reason: Schema.Literals(["full", "tight", "missing", "unreadable", "unwritable"]),
   path: Schema.String,
   problem: Schema.String
 }) {
   override get message() {
-    if (this.reason === "full") {
-      return `The disk of ${this.path} is full: free some space, or set BACKUP_PATH to a larger one. Earlier backups are as they were`
+    if (this.reason === "full" || this.reason === "tight") {
+      const what = this.reason === "full" ? `The disk of ${this.path} is full` : this.problem
+      return `${what}: free some space, or set BACKUP_PATH to a larger disk. Earlier backups are as they were`
     }
     return `${this.path} is ${this.reason}: ${this.problem}`
   }

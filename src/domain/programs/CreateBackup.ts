@@ -7,7 +7,7 @@ import { BackupRefused, VerificationFailed } from "../backups/Refusal.ts"
 import { failureOf, levelReached } from "../backups/Verification.ts"
 import { BackupCipher, type Seal } from "../ports/BackupCipher.ts"
 import type { BackupSession, ServerFacts } from "../ports/BackupDatabase.ts"
-import { BackupStore, type PartialBackup, type StoredBackup } from "../ports/BackupStore.ts"
+import { BackupStore, BackupStoreProblem, type PartialBackup, type StoredBackup } from "../ports/BackupStore.ts"
 import { BackupTool } from "../ports/BackupTool.ts"
 import { dropLeftovers } from "./ScratchDatabase.ts"
 import { timed } from "./timed.ts"
@@ -22,6 +22,8 @@ export interface CreateOptions {
 
 /** Two dumps may lie side by side for a moment, and the next one may be larger than the last. */
 const roomFactor = 1.5
+
+const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1)
 
 /** Of a size that changed by more than half somebody should know. */
 const unusualChange = 0.5
@@ -48,10 +50,12 @@ const checkRoom = Effect.fnUntraced(function* (last: Manifest | undefined) {
   const free = yield* store.freeBytes
   const wanted = Math.ceil((last?.bytes ?? 0) * roomFactor)
   if (free >= wanted && free > 0) return
-  return yield* new BackupRefused({
+  return yield* new BackupStoreProblem({
+    reason: "tight",
+    path: "BACKUP_PATH",
     problem:
-      `${free} bytes are free in BACKUP_PATH and the last backup suggests that ${wanted} are needed: ` +
-      "free some space, or set BACKUP_PATH to a larger disk"
+      `${megabytes(free)} MB are free in BACKUP_PATH, and ${megabytes(wanted)} MB should be, ` +
+      `being ${roomFactor} times the last backup`
   })
 })
 

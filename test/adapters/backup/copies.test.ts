@@ -94,6 +94,8 @@ describe("a copy", () => {
       assert.deepStrictEqual([listed!.backup.name, listed!.places], [manifest.name, ["copy"]])
       const [verified] = yield* verify(manifest.name)
       assert.deepStrictEqual([verified!.level, verified!.problem], [3, null])
+      const [proved] = yield* Effect.flatMap(shelf, ({ list }) => list)
+      assert.strictEqual(proved!._tag === "Backup" && proved!.manifest.level, 3)
       const databases = yield* BackupDatabase
       const restored = yield* Effect.flatMap(databases.session, (session) =>
         restoreBackup(session, {
