@@ -62,7 +62,7 @@ const make = (root: string) => {
         Effect.map((names) => names.filter(isArriving)),
         // The API makes the folder: one of an earlier version had none.
         Effect.catchIf(
-          ({ reason }) => reason === "unreadable",
+          ({ reason }) => reason === "missing",
           () => Effect.succeed([])
         )
       ),

@@ -63,7 +63,7 @@ const finish = Effect.fn("finishUpload")(function* (writer: Writer, arriving: Ar
 const orLost = <A, E, R>(effect: Effect.Effect<A, E | MediaStoreError, R>) =>
   Effect.catchIf(
     effect,
-    (error): error is E & MediaStoreError => error instanceof MediaStoreError && error.reason === "unreadable",
+    (error): error is E & MediaStoreError => error instanceof MediaStoreError && error.reason === "missing",
     () => new UploadRefused({ reason: "lost" })
   )
 
