@@ -6,9 +6,8 @@ import * as Sandbox from "../../adapters/ffmpeg/Sandbox.ts"
 import { Subprocess } from "../../adapters/process/Subprocess.ts"
 import { majorOf } from "../../domain/backups/ClientVersion.ts"
 import type { VideoCodec } from "../../domain/media/Codec.ts"
-import { describe } from "../../domain/media/Encoder.ts"
-import { encoderChain, type EncoderPolicy } from "../../domain/media/EncoderSelection.ts"
-import type { Capabilities } from "../../domain/workers/Capabilities.ts"
+import type { EncoderPolicy } from "../../domain/media/EncoderSelection.ts"
+import { encoderFinding, installFfmpeg } from "./encoders.ts"
 import { type Finding, ok, problem, skipped, warning } from "./Finding.ts"
 
 const wantedNode = pkg.devDependencies.node
@@ -17,32 +16,6 @@ export const checkNode = (version: string): Finding =>
   majorOf(version) === majorOf(wantedNode)
     ? ok("Node.js", version)
     : warning("Node.js", version, `use ${wantedNode}: it is the one that vlog is made and tested with`)
-
-const installFfmpeg = "install ffmpeg (the package ffmpeg brings ffmpeg and ffprobe)"
-
-const encoderFinding = (
-  capabilities: Capabilities,
-  wanted: { readonly codec: VideoCodec; readonly policy: EncoderPolicy }
-): Finding => {
-  const { encoders, refused } = capabilities
-  const details = refused.map(({ encoder, reason }) => `${describe(encoder)} does not work: ${reason}`)
-  const [first] = encoderChain({ codec: wanted.codec, depth: 8 }, encoders, wanted.policy)
-  const working = encoders.map(describe).join(", ")
-  if (first === undefined)
-    return {
-      ...problem("encoders", `none that may be used works: ${working || "none at all"}`, installFfmpeg),
-      details
-    }
-  const found = `${describe(first)} is the first choice; these work: ${working}`
-  if (first.codec !== wanted.codec)
-    return {
-      ...warning("encoders", found, `none for ${wanted.codec} works: see VLOG_HWACCEL_PREFERRED_CODEC`),
-      details
-    }
-  if (wanted.policy.vendor !== undefined && first.backend === "software")
-    return { ...warning("encoders", found, "no device of the maker that VLOG_HWACCEL_TYPE names works"), details }
-  return ok("encoders", found, details)
-}
 
 const sandboxFinding = ({ reason, sandbox }: Sandbox.SandboxReport, mode: Sandbox.SandboxOptions["mode"]): Finding => {
   const check = "sandbox"

@@ -68,7 +68,7 @@ const lines = ({ advice, check, details, found, state }: Finding): ReadonlyArray
   return [
     `${styleText(colour, word.padEnd(8))} ${check}: ${found}`,
     ...(advice === null ? [] : [`${" ".repeat(9)}-> ${advice}`]),
-    ...(state === "ok" ? [] : details).map((detail) => `${" ".repeat(9)}${detail}`)
+    ...details.map((detail) => `${" ".repeat(9)}${detail}`)
   ]
 }
 
