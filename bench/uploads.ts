@@ -107,10 +107,10 @@ const upload = async (address: string, bytes: number, cuts: ReadonlyArray<number
 const prepareSegments = async (address: string) => {
   const { cmaf } = await makeFilm()
   const small = cmaf["360p"]!.get("seg_0000.m4s")!
-  const free = Buffer.alloc(segmentBytes - small.length, block)
-  free.writeUInt32BE(free.length, 0)
-  free.write("free", 4, "latin1")
-  const segment = Buffer.concat([small, free])
+  // Its pictures are the last box: longer, as those of a large segment are.
+  const mediaAt = small.lastIndexOf("mdat", undefined, "latin1") - 4
+  const segment = Buffer.concat([small, Buffer.alloc(segmentBytes - small.length, block)])
+  segment.writeUInt32BE(segmentBytes - mediaAt, mediaAt)
   const json = { ...admin, "content-type": "application/json" }
   const worker = await send(
     address,

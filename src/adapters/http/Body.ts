@@ -1,4 +1,5 @@
 /** Bodies from outside: bounded, and only as long as they keep coming. */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Clock, Duration, Effect, Schema, Stream } from "effect"
 import type { HttpServerRequest } from "effect/http"
 
@@ -20,51 +21,57 @@ const messages = {
 const patience = Duration.seconds(30)
 const leastBytes = 1024
 
-/** Fails when nothing comes for a while, and when hardly anything does. */
-const steady = <E>(body: Stream.Stream<Uint8Array, E>, wait: Duration.Duration) =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      let since = clock.currentTimeMillisUnsafe()
-      let bytes = 0
-      return body.pipe(
-        Stream.timeoutOrElse({ duration: wait, orElse: () => Stream.fail(new BodyRefused({ reason: "stalled" })) }),
-        Stream.tap((chunk) => {
-          bytes += chunk.length
-          const now = clock.currentTimeMillisUnsafe()
-          if (now - since < Duration.toMillis(wait)) return Effect.void
-          if (bytes < leastBytes) return Effect.fail(new BodyRefused({ reason: "stalled" }))
-          since = now
-          bytes = 0
-          return Effect.void
-        })
-      )
-    })
-  )
-
-/** Counts what arrives, since a length may lie or be missing. */
-const counted = <E>(body: Stream.Stream<Uint8Array, E>, maxBytes: number) =>
-  Stream.unwrap(
-    Effect.sync(() => {
-      let bytes = 0
-      return Stream.tap(body, (chunk) => {
-        bytes += chunk.length
-        return bytes > maxBytes ? Effect.fail(new BodyRefused({ reason: "too-large" })) : Effect.void
-      })
-    })
-  )
-
 export const announcedBytes = (request: HttpServerRequest.HttpServerRequest): number =>
   Number(request.headers["content-length"] ?? 0)
 
+interface Bounds {
+  readonly maxBytes: number
+  readonly patience?: Duration.Duration
+}
+
+/**
+ * Fails when nothing comes for a while, when hardly anything does, and when too much does: a length may lie or be
+ * missing. All in one step a pull, because large bodies have a great many.
+ */
+const guarded = (request: HttpServerRequest.HttpServerRequest, bounds: Bounds) =>
+  Stream.transformPull(
+    Stream.mapError(request.stream, () => new BodyRefused({ reason: "broken" })),
+    (pull) =>
+      Effect.map(Clock.Clock, (clock) => {
+        const wait = bounds.patience ?? patience
+        const incoming = NodeHttpServerRequest.toIncomingMessage(request)
+        const timed = Effect.timeoutOrElse(pull, {
+          duration: wait,
+          orElse: () => new BodyRefused({ reason: "stalled" })
+        })
+        let since = clock.currentTimeMillisUnsafe()
+        let lately = 0
+        let bytes = 0
+        // A clock of its own costs more than the pull, which need not wait for what is there already.
+        return Effect.flatMap(
+          Effect.suspend(() => (incoming.readableLength > 0 ? pull : timed)),
+          (chunks) => {
+            for (const { length } of chunks) {
+              bytes += length
+              lately += length
+            }
+            if (bytes > bounds.maxBytes) return new BodyRefused({ reason: "too-large" })
+            const now = clock.currentTimeMillisUnsafe()
+            if (now - since >= Duration.toMillis(wait)) {
+              if (lately < leastBytes) return new BodyRefused({ reason: "stalled" })
+              since = now
+              lately = 0
+            }
+            return Effect.succeed(chunks)
+          }
+        )
+      })
+  )
+
 export const requestBody = (
   request: HttpServerRequest.HttpServerRequest,
-  options: { readonly maxBytes: number; readonly patience?: Duration.Duration }
+  bounds: Bounds
 ): Stream.Stream<Uint8Array, BodyRefused> =>
-  announcedBytes(request) > options.maxBytes
+  announcedBytes(request) > bounds.maxBytes
     ? Stream.fail(new BodyRefused({ reason: "too-large" }))
-    : request.stream.pipe(
-        Stream.mapError(() => new BodyRefused({ reason: "broken" })),
-        (body) => steady(body, options.patience ?? patience),
-        (body) => counted(body, options.maxBytes)
-      )
+    : guarded(request, bounds)
