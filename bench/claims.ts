@@ -1,6 +1,7 @@
 /**
- * Claims per second, side by side with pg-boss and graphile-worker, on one PostgreSQL in one run. Each claimer has a
- * connection and takes one job after the other.
+ * Claims per second, side by side with pg-boss and graphile-worker, on one PostgreSQL in one run. Each claimer is a
+ * worker of its own and takes one job after the other; all are in one process, which has a connection for each, as a
+ * replica of the API is for the workers that wait for it.
  *
  *     node bench/claims.ts                                                  a thousand and 100,000 jobs, 1 and 10 claimers
  *     node bench/claims.ts --rows 1000,100000,1000000 --claimers 1,10,50 --seconds 4    what the project promises
@@ -18,6 +19,7 @@ import { Db } from "../src/adapters/postgres/Db.ts"
 import * as PostgresJobStore from "../src/adapters/postgres/JobStore.ts"
 import * as PostgresWorkerRegistry from "../src/adapters/postgres/WorkerRegistry.ts"
 import { migrate } from "../src/adapters/postgres/Migrator.ts"
+import type { WorkerId } from "../src/domain/ids.ts"
 import { type ClaimedTask, JobStore } from "../src/domain/ports/JobStore.ts"
 import { WorkerRegistry } from "../src/domain/ports/WorkerRegistry.ts"
 import { bench, Place, print } from "./support/backup.ts"
@@ -36,16 +38,16 @@ const allRows = numbers("rows", "1000,100000")
 const allClaimers = numbers("claimers", "1,10")
 const seconds = numbers("seconds", "2")[0]!
 
-/** One piece of work; false when there is none left. */
-type Work = () => Promise<boolean>
+/** One piece of work of the claimer of that number; false when there is none left. */
+type Work = (claimer: number) => Promise<boolean>
 
 /** Pieces per second of as many at once, until the time is over or nothing is left. */
 const measure = async (claimers: number, work: Work) => {
   const began = performance.now()
   const until = began + seconds * 1000
   let done = 0
-  const claimer = async () => {
-    while (performance.now() < until && (await work())) done += 1
+  const claimer = async (_: unknown, number: number) => {
+    while (performance.now() < until && (await work(number))) done += 1
   }
   await Promise.all(Array.from({ length: claimers }, claimer))
   return (done * 1000) / (performance.now() - began)
@@ -94,43 +96,43 @@ const ours = Effect.fnUntraced(function* (url: Redacted.Redacted, rows: number, 
   return yield* Effect.gen(function* () {
     const jobs = yield* JobStore
     const registry = yield* WorkerRegistry
-    const { id: worker } = yield* registry.register({
-      name: Option.none(),
-      type: "remote",
-      capabilities: null,
-      metadata: null
-    })
-    const claim = jobs.claim({ worker, leaseSeconds: 600, job: Option.none(), gpuWaitSeconds: 120 })
+    const register = registry.register({ name: Option.none(), type: "remote", capabilities: null, metadata: null })
+    const workers = yield* Effect.replicateEffect(
+      Effect.map(register, ({ id }) => id),
+      claimers
+    )
     const run = Effect.runPromiseWith(yield* Effect.context())
-    const rate = (end: (task: Effect.Success<typeof claim>) => Effect.Effect<unknown, unknown>) =>
+    const rate = (end: (task: ClaimedTask, worker: WorkerId) => Effect.Effect<unknown, unknown>) =>
       Effect.andThen(
         fillOurs(rows),
         Effect.promise(() =>
-          measure(claimers, () => run(Effect.tap(claim, end).pipe(Effect.map(Option.isSome), Effect.orDie)))
+          measure(claimers, (claimer) => {
+            const worker = workers[claimer]!
+            return jobs
+              .claim({ worker, leaseSeconds: 600, job: Option.none(), gpuWaitSeconds: 120 })
+              .pipe(
+                Effect.tap(Option.match({ onNone: () => Effect.void, onSome: (task) => end(task, worker) })),
+                Effect.map(Option.isSome),
+                run
+              )
+          })
         )
       )
-    const ending =
-      (end: (task: ClaimedTask) => Effect.Effect<unknown, unknown>) => (task: Effect.Success<typeof claim>) =>
-        Option.isNone(task) ? Effect.void : end(task.value)
     return {
       claim: yield* rate(() => Effect.void),
-      cycle: yield* rate(
-        ending((task) =>
-          jobs.fail({ job: task.jobId }, { worker, lease: task.leaseId }, { error: "the bench's", retry: false })
-        )
+      cycle: yield* rate((task, worker) =>
+        jobs.fail({ job: task.jobId }, { worker, lease: task.leaseId }, { error: "the bench's", retry: false })
       ),
-      published: yield* rate(
-        ending((task) =>
-          jobs.complete(
-            { job: task.jobId },
-            { worker, lease: task.leaseId },
-            {
-              facts: { duration: 4, width: 640, height: 360 },
-              languages: {},
-              confirm: Effect.succeed,
-              publish: () => Effect.succeed({ renditions: [] } as never)
-            }
-          )
+      published: yield* rate((task, worker) =>
+        jobs.complete(
+          { job: task.jobId },
+          { worker, lease: task.leaseId },
+          {
+            facts: { duration: 4, width: 640, height: 360 },
+            languages: {},
+            confirm: Effect.succeed,
+            publish: () => Effect.succeed({ renditions: [] } as never)
+          }
         )
       )
     } satisfies Cell

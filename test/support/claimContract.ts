@@ -88,6 +88,28 @@ export const claimContract = <E>(
         assert.deepInclude(yield* claim(able), { jobId: required, codec: { name: "av1", required: true } })
       }))
 
+    test("gives those who ask at once what each can do, the first of them the first", () =>
+      Effect.gen(function* () {
+        const [one, able, two, three] = yield* Effect.all([
+          worker({ codecs: ["h264"] }),
+          worker({ codecs: ["h264", "av1"] }),
+          worker({ codecs: ["h264"] }),
+          worker({ codecs: ["h264"] })
+        ])
+        const last = yield* upload()
+        const first = yield* upload({ priority: 1 })
+        const required = yield* upload({ priority: 2, codec: { name: "av1", required: true } })
+        const given = yield* Effect.forEach(
+          [one!, able!, two!, three!],
+          (id) => Effect.map(claim(id), (task) => task && [task.jobId, task.attempt]),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(given, [[first, 1], [required, 1], [last, 1], null])
+        const jobs = yield* JobStore
+        const [attempt] = yield* jobs.attempts(required)
+        assert.strictEqual(attempt?.worker, able)
+      }))
+
     test("takes a worker that never said what it can do for one that does H.264", () =>
       Effect.gen(function* () {
         const registry = yield* WorkerRegistry

@@ -19,12 +19,7 @@ const sequences = Number(process.env["VLOG_TEST_SEQUENCES"] ?? 500)
 const queue = (
   rewriting: ReadonlyArray<Rewriting>,
   store: Layer.Layer<JobStore, unknown, Db> = PostgresJobStore.layer
-) =>
-  Queue.layer.pipe(
-    Layer.provideMerge(store),
-    Layer.provideMerge(rewritten(rewriting)),
-    Layer.provide(TestDatabase.layerDb)
-  )
+) => Queue.layer(store).pipe(Layer.provideMerge(rewritten(rewriting)), Layer.provide(TestDatabase.layerDb))
 
 describe("the queue in PostgreSQL", { timeout: 600_000 }, () => {
   it.live("does what the domain says, whatever happens in whatever order", () =>

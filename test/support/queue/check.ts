@@ -20,9 +20,9 @@ const inOrder = (model: Model, told: ReadonlyArray<Told>): Model | null => {
 
 const both = Effect.fnUntraced(function* (first: Single, second: Single, model: Model) {
   const queue = yield* Queue
-  const other = yield* Effect.forkChild(queue.run(second, model))
+  const other = yield* Effect.forkChild(queue.run(second, model, 1))
   const answer = yield* queue
-    .run(first, model)
+    .run(first, model, 0)
     .pipe(Effect.provideService(InBetween, Effect.asVoid(Fiber.await(other))))
   return [
     [first, answer],
@@ -37,7 +37,7 @@ const step = Effect.fnUntraced(function* (model: Model, command: Command) {
   const told: ReadonlyArray<Told> =
     command._tag === "Together"
       ? yield* both(command.first, command.second, model)
-      : [[command, yield* queue.run(command, model)]]
+      : [[command, yield* queue.run(command, model, 0)]]
   const { breaches, dump } = yield* queue.dump
   const described = told.map(([command, answer]) => `${text(command)} was answered ${text(answer)}`).join(", and ")
   if (breaches.length > 0) return yield* Effect.fail(`${described}, and left ${text(breaches)}`)

@@ -21,7 +21,10 @@ export const rewritings: Readonly<Record<string, Rewriting>> = {
   },
   "a claim does not wait for the time": { from: "and run_at <= now()", to: "" },
   "the least urgent first": { from: "order by priority desc, run_at, id", to: "order by priority, run_at, id" },
-  "a claim locks nothing": { from: "limit 1\n             for update skip locked", to: "limit 1" },
+  "a claim locks nothing": {
+    from: "\n             for update skip locked\n        ), leased",
+    to: "\n        ), leased"
+  },
   "the sweeper takes from the living": { from: "and t.lease_expires_at <= clock_timestamp()", to: "" },
   "the sweeper does not forgive an outage": {
     from: "returning before.last_run > ",

@@ -90,148 +90,161 @@ export class Queue extends Context.Service<
   {
     /** An empty queue, and time at its beginning. */
     readonly reset: Effect.Effect<void>
-    run(command: Single, model: Model): Effect.Effect<Answer>
+    /** Through the first or the second replica of the API: what one does by itself, two must not do to each other. */
+    run(command: Single, model: Model, replica: 0 | 1): Effect.Effect<Answer>
     readonly dump: Effect.Effect<typeof Dump.Type>
   }
 >()("vlog/test/support/queue/Queue") {
-  static readonly layer = Layer.effect(
-    Queue,
-    Effect.gen(function* () {
-      const db = yield* Db
-      const jobs = yield* JobStore
-      const execute = (statement: string) => Effect.asVoid(Effect.orDie(db.query((sql) => sql.unsafe(statement))))
+  static readonly layer = <E>(store: Layer.Layer<JobStore, E, Db>) =>
+    Layer.effect(
+      Queue,
+      Effect.gen(function* () {
+        const db = yield* Db
+        const execute = (statement: string) => Effect.asVoid(Effect.orDie(db.query((sql) => sql.unsafe(statement))))
 
-      yield* execute(`alter table task alter max_attempts set default ${maxAttempts}`)
-      yield* execute(`
+        yield* execute(`alter table task alter max_attempts set default ${maxAttempts}`)
+        yield* execute(`
         insert into worker (id, name, type, status)
         values ${workers.map((id, n) => `('${id}', 'worker-${n}', 'remote', 'active')`).join(", ")}
         on conflict do nothing`)
 
-      const enqueue = Effect.fnUntraced(function* (video: number, priority: number) {
-        return Option.getOrThrow(yield* Effect.orDie(jobs.enqueue({ video: VideoId.make(video), priority })))
-      })
+        const through = (jobs: JobStore["Service"]) => {
+          const enqueue = Effect.fnUntraced(function* (video: number, priority: number) {
+            return Option.getOrThrow(yield* Effect.orDie(jobs.enqueue({ video: VideoId.make(video), priority })))
+          })
 
-      const tasksOf = (job: number) =>
-        Effect.orDie(db.rows(Id, (sql) => sql`select id from task where job_id = ${job} order by id`)).pipe(
-          Effect.map((rows) => rows.map(({ id }) => id))
-        )
+          const tasksOf = (job: number) =>
+            Effect.orDie(db.rows(Id, (sql) => sql`select id from task where job_id = ${job} order by id`)).pipe(
+              Effect.map((rows) => rows.map(({ id }) => id))
+            )
 
-      const upload = Effect.fnUntraced(function* (command: Extract<Single, { _tag: "Upload" }>) {
-        const [video] = yield* Effect.orDie(
-          db.rows(
-            Id,
-            (sql) =>
-              sql`
+          const upload = Effect.fnUntraced(function* (command: Extract<Single, { _tag: "Upload" }>) {
+            const [video] = yield* Effect.orDie(
+              db.rows(
+                Id,
+                (sql) =>
+                  sql`
               insert into video (slug, title, source_file_name, source_extension, source_bytes, source_sha256)
               values (gen_random_uuid()::text, 'Film', 'film.mp4', '.mp4', 1000, ${sha256(9)})
               returning id`
-          )
-        )
-        const job = yield* enqueue(video!.id, command.priority)
-        if (command.tasks > 1) {
-          yield* execute(`
+              )
+            )
+            const job = yield* enqueue(video!.id, command.priority)
+            if (command.tasks > 1) {
+              yield* execute(`
             update task set kind = 'range', first_frame = 0, frame_count = 100 where job_id = ${job};
             insert into task (job_id, kind, first_frame, frame_count, priority) values (${job}, 'range', 100, 100, ${command.priority})`)
-        }
-        if (command.delay > 0) {
-          yield* execute(`update task set run_at = run_at + interval '${command.delay} seconds' where job_id = ${job}`)
-        }
-        return { _tag: "Uploaded", video: video!.id, job, tasks: yield* tasksOf(job) } as const
-      })
-
-      const claim = Effect.fnUntraced(function* (command: Extract<Single, { _tag: "Claim" }>, model: Model) {
-        const wanted = command.job === null ? undefined : jobAt(model, command.job)
-        if (command.job !== null && wanted === undefined) return { _tag: "Skipped" } as const
-        const job = Option.map(Option.fromUndefinedOr(wanted), ({ id }) => JobId.make(id))
-        const claimed = yield* jobs.claim({ worker: workers[command.worker]!, leaseSeconds, job })
-        return Option.match(claimed, {
-          onNone: () => ({ _tag: "Nothing" }) as const,
-          onSome: ({ attempt, leaseId, taskId }) =>
-            ({ _tag: "Claimed", task: taskId, attempt, lease: leaseId }) as const
-        })
-      })
-
-      const write = (
-        command: Exclude<Single, { _tag: "Upload" | "Again" | "Claim" | "Advance" | "Sweep" }>,
-        model: Model
-      ) => {
-        const caller = callerOf(model, command.by)
-        if (caller === null) return Effect.succeed({ _tag: "Skipped" } as const)
-        const subject = { job: JobId.make(caller.task.job) }
-        const holder = { worker: caller.worker, lease: caller.lease }
-        const done = Effect.as({ _tag: "Done" } as const)
-        switch (command._tag) {
-          case "Renew":
-            return done(jobs.renew(subject, holder, { progress: Progress.none, facts: null }))
-          case "Register":
-            return done(jobs.register(subject, holder, fileOf(command.file, command.content))).pipe(
-              Effect.catchTag("FileConflict", () => Effect.succeed({ _tag: "Conflict" } as const))
-            )
-          case "Complete":
-            return jobs
-              .complete(subject, holder, {
-                facts,
-                languages: {},
-                confirm: Effect.succeed,
-                publish: () => (command.publicationFails ? Effect.fail("disk" as const) : Effect.succeed(presentation))
-              })
-              .pipe(
-                Effect.map((outcome) => ({ _tag: outcome === "completed" ? "Completed" : "Replayed" }) as const),
-                Effect.catchIf(
-                  (error) => error === "disk",
-                  () => Effect.succeed({ _tag: "PublicationFailed" } as const)
-                )
+            }
+            if (command.delay > 0) {
+              yield* execute(
+                `update task set run_at = run_at + interval '${command.delay} seconds' where job_id = ${job}`
               )
-          case "Fail":
-            return jobs
-              .fail(subject, holder, { error: "broken", retry: command.retry })
-              .pipe(Effect.map((outcome) => ({ _tag: "Failed", ...outcome }) as const))
-          case "Release":
-            return done(jobs.release(subject, holder))
-        }
-      }
+            }
+            return { _tag: "Uploaded", video: video!.id, job, tasks: yield* tasksOf(job) } as const
+          })
 
-      const doIt = (command: Single, model: Model): Effect.Effect<Answer, LeaseRefused | StoreUnavailable> => {
-        switch (command._tag) {
-          case "Upload":
-            return model.videos.length < mostVideos ? upload(command) : Effect.succeed({ _tag: "Skipped" } as const)
-          case "Again": {
-            const video = idleVideo(model, command.video)
-            if (video === undefined) return Effect.succeed({ _tag: "Skipped" } as const)
-            return Effect.gen(function* () {
-              const job = yield* enqueue(video.id, command.priority)
-              return { _tag: "Uploaded", video: video.id, job, tasks: yield* tasksOf(job) } as const
+          const claim = Effect.fnUntraced(function* (command: Extract<Single, { _tag: "Claim" }>, model: Model) {
+            const wanted = command.job === null ? undefined : jobAt(model, command.job)
+            if (command.job !== null && wanted === undefined) return { _tag: "Skipped" } as const
+            const job = Option.map(Option.fromUndefinedOr(wanted), ({ id }) => JobId.make(id))
+            const claimed = yield* jobs.claim({ worker: workers[command.worker]!, leaseSeconds, job })
+            return Option.match(claimed, {
+              onNone: () => ({ _tag: "Nothing" }) as const,
+              onSome: ({ attempt, leaseId, taskId }) =>
+                ({ _tag: "Claimed", task: taskId, attempt, lease: leaseId }) as const
             })
-          }
-          case "Claim":
-            return claim(command, model)
-          case "Advance":
-            return Effect.as(execute(`update test_clock set at = at + interval '${command.seconds} seconds'`), {
-              _tag: "Done"
-            } as const)
-          case "Sweep":
-            return Effect.map(jobs.sweep, (report) => ({ _tag: "Swept", ...report }) as const)
-          default:
-            return write(command, model)
-        }
-      }
+          })
 
-      return Queue.of({
-        reset: execute(`
+          const write = (
+            command: Exclude<Single, { _tag: "Upload" | "Again" | "Claim" | "Advance" | "Sweep" }>,
+            model: Model
+          ) => {
+            const caller = callerOf(model, command.by)
+            if (caller === null) return Effect.succeed({ _tag: "Skipped" } as const)
+            const subject = { job: JobId.make(caller.task.job) }
+            const holder = { worker: caller.worker, lease: caller.lease }
+            const done = Effect.as({ _tag: "Done" } as const)
+            switch (command._tag) {
+              case "Renew":
+                return done(jobs.renew(subject, holder, { progress: Progress.none, facts: null }))
+              case "Register":
+                return done(jobs.register(subject, holder, fileOf(command.file, command.content))).pipe(
+                  Effect.catchTag("FileConflict", () => Effect.succeed({ _tag: "Conflict" } as const))
+                )
+              case "Complete":
+                return jobs
+                  .complete(subject, holder, {
+                    facts,
+                    languages: {},
+                    confirm: Effect.succeed,
+                    publish: () =>
+                      command.publicationFails ? Effect.fail("disk" as const) : Effect.succeed(presentation)
+                  })
+                  .pipe(
+                    Effect.map((outcome) => ({ _tag: outcome === "completed" ? "Completed" : "Replayed" }) as const),
+                    Effect.catchIf(
+                      (error) => error === "disk",
+                      () => Effect.succeed({ _tag: "PublicationFailed" } as const)
+                    )
+                  )
+              case "Fail":
+                return jobs
+                  .fail(subject, holder, { error: "broken", retry: command.retry })
+                  .pipe(Effect.map((outcome) => ({ _tag: "Failed", ...outcome }) as const))
+              case "Release":
+                return done(jobs.release(subject, holder))
+            }
+          }
+
+          const doIt = (command: Single, model: Model): Effect.Effect<Answer, LeaseRefused | StoreUnavailable> => {
+            switch (command._tag) {
+              case "Upload":
+                return model.videos.length < mostVideos ? upload(command) : Effect.succeed({ _tag: "Skipped" } as const)
+              case "Again": {
+                const video = idleVideo(model, command.video)
+                if (video === undefined) return Effect.succeed({ _tag: "Skipped" } as const)
+                return Effect.gen(function* () {
+                  const job = yield* enqueue(video.id, command.priority)
+                  return { _tag: "Uploaded", video: video.id, job, tasks: yield* tasksOf(job) } as const
+                })
+              }
+              case "Claim":
+                return claim(command, model)
+              case "Advance":
+                return Effect.as(execute(`update test_clock set at = at + interval '${command.seconds} seconds'`), {
+                  _tag: "Done"
+                } as const)
+              case "Sweep":
+                return Effect.map(jobs.sweep, (report) => ({ _tag: "Swept", ...report }) as const)
+              default:
+                return write(command, model)
+            }
+          }
+
+          return doIt
+        }
+
+        const replica = Layer.build(Layer.fresh(store)).pipe(
+          Effect.map((context) => through(Context.get(context, JobStore)))
+        )
+        const replicas = yield* Effect.all([replica, replica])
+
+        return Queue.of({
+          reset: execute(`
           delete from video;
           update test_clock set at = timestamptz '2026-01-01';
           update sweeper set last_run = test_now()`),
-        run: (command, model) =>
-          Effect.catchTag(doIt(command, model), "LeaseRefused", () =>
-            Effect.succeed({ _tag: "Refused" } as const)
-          ).pipe(Effect.orDie),
-        dump: Effect.orDie(
-          Effect.map(
-            db.rows(Dump, (sql) => sql(dumpStatement)),
-            ([row]) => row!
+          run: (command, model, replica) =>
+            Effect.catchTag(replicas[replica](command, model), "LeaseRefused", () =>
+              Effect.succeed({ _tag: "Refused" } as const)
+            ).pipe(Effect.orDie),
+          dump: Effect.orDie(
+            Effect.map(
+              db.rows(Dump, (sql) => sql(dumpStatement)),
+              ([row]) => row!
+            )
           )
-        )
+        })
       })
-    })
-  )
+    )
 }

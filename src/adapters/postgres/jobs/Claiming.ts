@@ -1,12 +1,29 @@
 /** How work comes into the queue, and from there to a worker. */
-import { Effect, Option, Schema } from "effect"
+import { Array as Arr, Effect, Exit, Option, Request, RequestResolver, Schema, Semaphore } from "effect"
 import { JobId } from "../../../domain/ids.ts"
 import { bytesPerPixelSecond, processorCost, worthWaiting } from "../../../domain/jobs/Wishes.ts"
 import type { JobStore } from "../../../domain/ports/JobStore.ts"
 import { ClaimedTask } from "../../../domain/ports/JobStore.ts"
 import { currentTrace } from "../../../domain/telemetry/TraceContext.ts"
+import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
 import { Db, type Sql } from "../Db.ts"
 import { sourceColumns, storeUnavailable } from "../Rows.ts"
+
+type ClaimOptions = Parameters<JobStore["Service"]["claim"]>[0]
+
+class Claim extends Request.Class<ClaimOptions, Option.Option<ClaimedTask>, StoreUnavailable> {}
+
+/** One of the callers that a statement answered: the how manieth, and what it got. */
+const Answer = Schema.Union([
+  Schema.Struct({ ...ClaimedTask.fields, turn: Schema.Int }),
+  Schema.Struct({ turn: Schema.Int, taskId: Schema.Null })
+])
+
+/**
+ * Callers answered by one statement, at most. Their number stands in its text, because a limit that PostgreSQL does not
+ * know when it plans may make it sort the whole queue.
+ */
+const together = 32
 
 /** A worker that beats this rarely is not alive enough to be waited for: two heartbeats of VLog's workers. */
 const aliveSeconds = 60
@@ -35,7 +52,7 @@ const leftToGpus = (sql: Sql, seconds: number) =>
     : sql`
              and not (suits_gpu
                       and run_at > now() - make_interval(secs => ${seconds})
-                      and not coalesce((select gpu from caller), false)
+                      and not (select gpu from asked where turn = 1)
                       and exists (select from idle_gpu g where needs_codec is null or g.codecs ? needs_codec))`
 
 export const makeClaiming = Effect.gen(function* () {
@@ -71,44 +88,53 @@ export const makeClaiming = Effect.gen(function* () {
     return Option.map(Option.fromUndefinedOr(row), ({ id }) => id)
   }, storeUnavailable)
 
-  const claim: JobStore["Service"]["claim"] = Effect.fn("JobStore.claim")(function* (options) {
-    const job = Option.getOrNull(options.job)
-    const rows = yield* db.rows(
-      ClaimedTask,
+  const claimFor = (callers: Arr.NonEmptyReadonlyArray<ClaimOptions>) => {
+    const job = Option.getOrNull(callers[0].job)
+    return db.rows(
+      Answer,
       (sql) =>
         sql`
-        with caller as materialized (
-          select ${sql.unsafe(codecsOf)} as codecs, ${sql.unsafe(hasGpu)} as gpu from worker w where w.id = ${options.worker}
+        with asked as materialized (
+          select a.worker, a.seconds, a.turn, ${sql.unsafe(codecsOf)} as codecs, ${sql.unsafe(hasGpu)} as gpu
+            from unnest(${callers.map(({ worker }) => worker)}::uuid[],
+                        ${callers.map(({ leaseSeconds }) => leaseSeconds)}::int[]) with ordinality as a (worker, seconds, turn)
+            left join worker w on w.id = a.worker
+        ), caller as materialized (
+          select a.worker, a.seconds, a.turn, row_number() over (order by a.turn) as place
+            from asked a
+            join asked first on first.turn = 1 and a.codecs = first.codecs and a.gpu = first.gpu
         ), ${idleGpus(sql)}, next as materialized (
-          select id
+          select id, priority, run_at
             from task
            where state = 'queued'
              and run_at <= now()
              ${job === null ? sql`` : sql`and job_id = ${job}`}
-             and (needs_codec is null or (select codecs from caller) ? needs_codec)
-             ${leftToGpus(sql, options.gpuWaitSeconds ?? 0)}
+             and (needs_codec is null or (select codecs from asked where turn = 1) ? needs_codec)
+             ${leftToGpus(sql, callers[0].gpuWaitSeconds ?? 0)}
            order by priority desc, run_at, id
-           limit 1
+           limit ${sql.unsafe(String(callers.length))}
              for update skip locked
         ), leased as (
           update task t
              set state            = 'leased',
                  attempt          = t.attempt + 1,
                  lease_id         = gen_random_uuid(),
-                 worker_id        = ${options.worker},
-                 lease_seconds    = ${options.leaseSeconds},
-                 lease_expires_at = clock_timestamp() + make_interval(secs => ${options.leaseSeconds}),
+                 worker_id        = c.worker,
+                 lease_seconds    = c.seconds,
+                 lease_expires_at = clock_timestamp() + make_interval(secs => c.seconds),
                  step             = null,
                  percent          = 0,
                  renditions       = '[]'
-            from next
-           where t.id = next.id
-          returning t.*
+            from (select id, row_number() over (order by priority desc, run_at, id) as place from next) n
+            join caller c on c.place = n.place
+           where t.id = n.id
+          returning t.*, c.turn
         ), history as (
           insert into attempt (lease_id, task_id, attempt, worker_id, claimed_at, claimable_at)
           select lease_id, id, attempt, worker_id, clock_timestamp(), run_at from leased
         )
-        select l.id               as "taskId",
+        select c.turn,
+               l.id               as "taskId",
                l.kind,
                l.first_frame      as "firstFrame",
                l.frame_count      as "frameCount",
@@ -123,12 +149,40 @@ export const makeClaiming = Effect.gen(function* () {
                case when j.traceparent is not null
                     then jsonb_build_object('traceparent', j.traceparent, 'tracestate', j.tracestate)
                end                as "trace"
-          from leased l
-          join job j on j.id = l.job_id
-          join video v on v.id = j.video_id`
+          from caller c
+          left join leased l on l.turn = c.turn
+          left join job j on j.id = l.job_id
+          left join video v on v.id = j.video_id`
     )
-    return Option.fromNullishOr(rows[0])
+  }
+
+  /** Callers that can do other things than the first are left for the next statement: each gets the first that it can do. */
+  const answer = Effect.fnUntraced(function* (entries: Arr.NonEmptyReadonlyArray<Request.Entry<Claim>>) {
+    let waiting: ReadonlyArray<Request.Entry<Claim>> = entries
+    while (Arr.isReadonlyArrayNonEmpty(waiting)) {
+      const callers = Arr.take(waiting, together) as Arr.NonEmptyArray<Request.Entry<Claim>>
+      const answers = yield* claimFor(Arr.map(callers, ({ request }) => request))
+      const answered = new Set(
+        answers.map(({ turn, ...task }) => {
+          const entry = callers[turn - 1]!
+          entry.completeUnsafe(Exit.succeed(task.taskId === null ? Option.none() : Option.some(task)))
+          return entry
+        })
+      )
+      waiting = waiting.filter((entry) => !answered.has(entry))
+    }
   }, storeUnavailable)
+
+  // Workers that wait are woken all at once, and PostgreSQL works less for one statement than for many.
+  const turn = yield* Semaphore.make(1)
+  const claims = RequestResolver.makeGrouped<Claim, string>({
+    key: ({ request }) => `${Option.getOrElse(request.job, () => "any")} ${request.gpuWaitSeconds}`,
+    resolver: (entries) => turn.withPermit(answer(entries))
+  }).pipe(RequestResolver.setDelayEffect(Effect.andThen(turn.withPermit(Effect.void), Effect.yieldNow)))
+
+  const claim: JobStore["Service"]["claim"] = Effect.fn("JobStore.claim")((options) =>
+    Effect.request(new Claim(options), claims)
+  )
 
   return { enqueue, claim }
 })
