@@ -8,6 +8,7 @@ import { Effect, Layer } from "effect"
 import { execa, execaSync } from "execa"
 import { vi } from "vitest"
 import { Db } from "../../src/adapters/postgres/Db.ts"
+import { startCollector } from "../support/collector.ts"
 import { libpq, ownScratchDatabases } from "../support/backup.ts"
 import { TestDatabase } from "../support/postgres.ts"
 import { s3Credentials, TestS3 } from "../support/s3.ts"
@@ -93,11 +94,18 @@ describe("the backup command", () => {
       assert.match(text, /\n$/)
       const list = yield* run(["list"], { path })
       assert.match(list.stdout, new RegExp(`^${name} +6 of 6 +[\\d.]+ k?B +0 min +\\d+ s +folder +verified$`, "m"))
+      const collector = yield* Effect.acquireRelease(Effect.promise(startCollector), ({ stop }) => Effect.promise(stop))
       const drill = yield* run(["drill", "--json"], {
         path,
-        env: { PGPASSWORD: "not needed: the source is not asked" }
+        env: {
+          PGPASSWORD: "not needed: the source is not asked",
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.address,
+          OTEL_METRICS_EXPORTER: "none"
+        }
       })
       assert.strictEqual(drill.exitCode, 0, drill.stderr)
+      const roots = collector.spans.filter(({ parent }) => parent === null).map(({ name }) => name)
+      assert.deepStrictEqual(roots, ["backup drill"])
       const report = JSON.parse(drill.stdout)
       assert.strictEqual(report.name, name)
       assert.isAbove(report.rtoSeconds, 0)

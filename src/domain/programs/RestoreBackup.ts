@@ -86,14 +86,14 @@ const restoreInto = Effect.fnUntraced(function* (chosen: Chosen, into: DatabaseR
   const { manifest, shelf } = chosen
   const { name } = manifest
   const bytes = yield* readableBytes(chosen)
-  const digest = yield* shelf.digest(name)
+  const digest = yield* Effect.withSpan(shelf.digest(name), "restore.digest")
   if (digest.sha256 !== manifest.sha256) {
     return yield* new VerificationFailed({ backup: name, problem: "its bytes are not those that were written" })
   }
   const { tables } = options
   yield* databases.create(into)
   yield* tool.restore(bytes, packingOf(name).wrapping, { ...options, into })
-  const found = yield* databases.fingerprint(into)
+  const found = yield* Effect.withSpan(databases.fingerprint(into), "restore.fingerprint")
   const problems = tables.length > 0 ? tableDifferences(tables, found.tables) : differences(manifest.fingerprint, found)
   if (problems.length > 0) return yield* new VerificationFailed({ backup: name, problem: problems.join("; ") })
   return totalRows(found)
@@ -138,7 +138,7 @@ export const restoreBackup = Effect.fn("restoreBackup")(function* (
   const into: DatabaseRef = { server: "source", name: target }
   const [rows, seconds] = yield* restoreDatabase(chosen, into, { tables, withRoles: options.withRoles })
   // Single tables are for looking at: no worker will ever ask there.
-  const revokedLeases = tables.length > 0 ? 0 : yield* databases.revokeLeases(into)
+  const revokedLeases = tables.length > 0 ? 0 : yield* Effect.withSpan(databases.revokeLeases(into), "restore.leases")
   yield* Effect.logInfo("restored", { ...report, rows, seconds, revokedLeases })
   if (!options.swap) return { ...report, rows, seconds, revokedLeases }
 

@@ -60,7 +60,8 @@ const create = Effect.fnUntraced(
   },
   withMetrics,
   Effect.provide(everything()),
-  withExitCodes
+  withExitCodes,
+  Effect.withSpan("backup create")
 )
 
 const createCommand = Command.make("create", {}, create).pipe(
@@ -81,7 +82,8 @@ const listCommand = Command.make(
       )
     },
     Effect.provide(places),
-    withExitCodes
+    withExitCodes,
+    Effect.withSpan("backup list")
   )
 ).pipe(Command.withDescription("Show the backups: level reached, size, age, duration"))
 
@@ -127,7 +129,8 @@ const verifyCommand = Command.make(
     Effect.tapError(noteFailure("verify")),
     withMetrics,
     Effect.provide(everything()),
-    withExitCodes
+    withExitCodes,
+    Effect.withSpan("backup verify")
   )
 ).pipe(Command.withDescription("Look again at backups that were good: disks rot"))
 
@@ -148,7 +151,8 @@ const pruneCommand = Command.make(
     },
     Effect.scoped,
     Effect.provide(everything()),
-    withExitCodes
+    withExitCodes,
+    Effect.withSpan("backup prune")
   )
 ).pipe(Command.withDescription("Remove backups that are too old or damaged, as after each new one"))
 
@@ -203,7 +207,8 @@ const restoreCommand = Command.make(
     },
     Effect.scoped,
     Effect.provide(everything()),
-    withExitCodes
+    withExitCodes,
+    Effect.withSpan("backup restore")
   )
 ).pipe(
   Command.withDescription(
@@ -235,7 +240,8 @@ const drillCommand = Command.make(
     Effect.tapError(noteFailure("drill")),
     withMetrics,
     Effect.provide(everything({ scratch: "embedded" })),
-    withExitCodes
+    withExitCodes,
+    Effect.withSpan("backup drill")
   )
 ).pipe(Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"))
 
