@@ -42,11 +42,16 @@ const allowedFrames = 1
 /** The same in seconds, and what an encoder that puts pictures in another order holds back in its last word. */
 const allowedSeconds = (rate: FrameRate.FrameRate) => 0.5 + FrameRate.seconds(rate, 4)
 
-/** `frames` and `seconds` are ffmpeg's last word on what it wrote; null where it said nothing. */
+/**
+ * `frames` are all that are there now, the first `before` of them from an earlier attempt; `seconds` are ffmpeg's last word
+ * on its outputs, null where it said nothing. Of an encode that began in the middle version 5 counts from the beginning of
+ * the film, to the end of the longest output, and version 7 from where the pictures began, to that of the shortest.
+ */
 export const objectionTo = (
   plan: TranscodePlan,
   end: {
     readonly frames: number
+    readonly before: number
     readonly seconds: number | null
     readonly damage: Damage | null
     readonly stderr: string
@@ -63,7 +68,9 @@ export const objectionTo = (
       `The file is damaged: of ${plan.frames} pictures ${Math.max(0, lost)} are missing, and ffmpeg complained ${damage.complaints} times ("${damage.first}")`
     )
   }
-  if (seconds !== null && Math.abs(seconds - plan.duration) > allowedSeconds(plan.grid.frameRate)) {
+  const { frameRate } = plan.grid
+  const ends = [plan.duration, plan.duration - FrameRate.seconds(frameRate, end.before)]
+  if (seconds !== null && !ends.some((wanted) => Math.abs(seconds - wanted) <= allowedSeconds(frameRate))) {
     return failed(
       "crashed",
       `ffmpeg ended without an error at ${seconds.toFixed(2)} s, but the film lasts ${plan.duration.toFixed(2)} s`

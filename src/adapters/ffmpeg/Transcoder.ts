@@ -171,7 +171,7 @@ const make = (options: TranscoderOptions) =>
       yield* look
       const damage = complaints.read()
       const stderr = yield* child.stderrTail
-      const objection = objectionTo(job.plan, { frames: before + frames, seconds, damage, stderr })
+      const objection = objectionTo(job.plan, { frames: before + frames, before, seconds, damage, stderr })
       if (objection !== null) return yield* objection
       if (damage !== null) yield* Queue.offer(queue, { _tag: "Damaged", ...damage })
     }, Effect.scoped)
