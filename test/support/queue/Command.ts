@@ -18,8 +18,17 @@ export type Single =
   | { readonly _tag: "Complete"; readonly by: Writer; readonly publicationFails: boolean }
   | { readonly _tag: "Fail"; readonly by: Writer; readonly retry: boolean }
   | { readonly _tag: "Release"; readonly by: Writer }
+  | { readonly _tag: "Cancel"; readonly job: number }
+  | { readonly _tag: "Retry"; readonly job: number }
+  | { readonly _tag: "Prioritise"; readonly job: number; readonly priority: number }
   | { readonly _tag: "Advance"; readonly seconds: number }
   | { readonly _tag: "Sweep" }
+
+/** A worker's about its attempt. */
+export type Writing = Extract<Single, { readonly by: Writer }>
+
+/** An operator's about a job. */
+export type Operating = Extract<Single, { readonly _tag: "Cancel" | "Retry" | "Prioritise" }>
 
 /** `Together`: at the same time. */
 export type Command = Single | { readonly _tag: "Together"; readonly first: Single; readonly second: Single }
@@ -63,6 +72,13 @@ const release = Arbitrary.map(writer, (by): Single => ({ _tag: "Release", by }))
 const advance = Arbitrary.map(oneOf([6, 20, 31, 31, 100]), (seconds): Single => ({ _tag: "Advance", seconds }))
 const sweep = Arbitrary.map(oneOf([0]), (): Single => ({ _tag: "Sweep" }))
 
+const cancel = Arbitrary.map(number, (job): Single => ({ _tag: "Cancel", job }))
+const retry = Arbitrary.map(number, (job): Single => ({ _tag: "Retry", job }))
+const prioritise = Arbitrary.map(Arbitrary.all({ job: number, priority }), (fields): Single => ({
+  _tag: "Prioritise",
+  ...fields
+}))
+
 /** Each as often as it stands here. */
 const among = <A>(choices: ReadonlyArray<Arbitrary.Arbitrary<A>>) =>
   Arbitrary.flatMap(Arbitrary.schema(int(0, choices.length - 1)), (index) => choices[index]!)
@@ -71,7 +87,7 @@ const writes = [renew, register, register, register, complete, complete, fail, r
 const together = Arbitrary.map(
   among([
     Arbitrary.all({ first: claim, second: claim }),
-    Arbitrary.all({ first: among(writes), second: among([claim, sweep, ...writes]) })
+    Arbitrary.all({ first: among(writes), second: among([claim, sweep, cancel, retry, ...writes]) })
   ]),
   (fields): Command => ({ _tag: "Together", ...fields })
 )
@@ -85,6 +101,10 @@ const command = among<Command>([
   ...Array.from({ length: 3 }, () => advance),
   sweep,
   sweep,
+  cancel,
+  retry,
+  retry,
+  prioritise,
   together,
   together
 ])

@@ -3,7 +3,7 @@ import { Result } from "effect"
 import type { LeaseId, WorkerId } from "../../../src/domain/ids.ts"
 import * as Task from "../../../src/domain/jobs/Task.ts"
 import { stateOf } from "../../../src/domain/jobs/Job.ts"
-import type { Command, Single, Writer } from "./Command.ts"
+import type { Command, Operating, Single, Writer } from "./Command.ts"
 
 export const leaseSeconds = 30
 export const maxAttempts = 2
@@ -136,10 +136,12 @@ const end = (model: Model, lease: LeaseId, outcome: string): Model => ({
   attempts: model.attempts.map((one) => (one.lease === lease ? { ...one, ended: { at: model.now, outcome } } : one))
 })
 
-/** A task that failed fails its job, and stops the others of it. */
-const stopSiblings = (model: Model, id: number): Model => {
-  const { job, task } = model.tasks.find((one) => one.id === id)!
-  if (task.state !== "failed") return model
+const changeTasks = (model: Model, job: number, changed: (one: ModelTask) => ModelTask): Model => ({
+  ...model,
+  tasks: model.tasks.map((one) => (one.job === job ? changed(one) : one))
+})
+
+const cancelTasks = (model: Model, job: number): Model => {
   let stopped = model
   for (const one of model.tasks.filter((other) => other.job === job)) {
     const cancelled = Task.cancel(one.task)
@@ -148,6 +150,12 @@ const stopSiblings = (model: Model, id: number): Model => {
     stopped = change(told, one.id, cancelled.success)
   }
   return stopped
+}
+
+/** A task that failed fails its job, and stops the others of it. */
+const stopSiblings = (model: Model, id: number): Model => {
+  const { job, task } = model.tasks.find((one) => one.id === id)!
+  return task.state === "failed" ? cancelTasks(model, job) : model
 }
 
 type Applied = readonly [Model, Answer]
@@ -290,6 +298,38 @@ const add = (model: Model, priority: number, delay: number, told: Answer): Appli
   ]
 }
 
+/** What an operator does to a job: to those of its tasks that allow it, or not at all. */
+const operate = (model: Model, command: Operating, seen: Model): Applied => {
+  const job = jobAt(seen, command.job)
+  if (job === undefined) return [model, { _tag: "Skipped" }]
+  const state = jobState(model, job.id)
+  const done: Answer = { _tag: "Done" }
+  switch (command._tag) {
+    case "Cancel":
+      if (state === "cancelled") return [model, done]
+      return state === "active" ? [cancelTasks(model, job.id), done] : refused(model)
+    case "Retry": {
+      const isBusy = model.jobs.some((one) => one.video === job.video && jobState(model, one.id) === "active")
+      if (isBusy || state === "done") return refused(model)
+      return [
+        changeTasks(model, job.id, (one) => {
+          const queued = Task.retry(one.task, model.now)
+          return Result.isFailure(queued) ? one : { ...one, worker: null, task: queued.success }
+        }),
+        done
+      ]
+    }
+    case "Prioritise":
+      if (state !== "active") return refused(model)
+      return [
+        changeTasks(model, job.id, (one) =>
+          Result.isFailure(Task.prioritise(one.task, command.priority)) ? one : { ...one, priority: command.priority }
+        ),
+        done
+      ]
+  }
+}
+
 /**
  * `told` is what the store answered: its made-up names are taken from there, and nothing else. `seen` is what there was
  * when the command was sent.
@@ -310,6 +350,10 @@ export const apply = (model: Model, command: Single, told: Answer, seen: Model):
       return [{ ...model, now: model.now + command.seconds }, { _tag: "Done" }]
     case "Sweep":
       return sweep(model)
+    case "Cancel":
+    case "Retry":
+    case "Prioritise":
+      return operate(model, command, seen)
   }
   const sender = callerOf(seen, command.by)
   if (sender === null) return [model, { _tag: "Skipped" }]

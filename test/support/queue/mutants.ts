@@ -36,6 +36,16 @@ export const rewritings: Readonly<Record<string, Rewriting>> = {
     to: "where false and t.id not"
   },
   "no pause before the next try": { from: "5 * 2 ^ greatest", to: "0 * 2 ^ greatest" },
+  "a cancelled job lets its workers go on": {
+    from: "and t.state in ('queued', 'leased')\n             order by t.id",
+    to: "and (t.state = 'queued' or t.job_id < 0)\n             order by t.id"
+  },
+  "a retried job has no attempts left": { from: "attempt = 0, run_at", to: "attempt = t.attempt, run_at" },
+  "what is done is done again by a retry": {
+    from: "and t.state in ('failed', 'cancelled')",
+    to: "and t.state in ('failed', 'cancelled', 'done')"
+  },
+  "a priority changes for the job alone": { from: "set priority = ", to: "set priority = 0 * " },
   "whoever asks is told that it completed": { from: "and a.lease_id = t.done_by", to: "and t.state = 'done'" },
   "all attempts write to the first one's folder": {
     from: "select t.lease_id, ",

@@ -2,14 +2,16 @@
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { audit } from "../../../src/adapters/postgres/audit.ts"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
+import * as PostgresJobControl from "../../../src/adapters/postgres/JobControl.ts"
 import { JobId, VideoId, type WorkerId } from "../../../src/domain/ids.ts"
 import * as Progress from "../../../src/domain/jobs/Progress.ts"
 import { RenditionName } from "../../../src/domain/media/Rendition.ts"
 import type { RegisteredFile } from "../../../src/domain/media/Segment.ts"
+import { JobControl, type JobRefused } from "../../../src/domain/ports/JobControl.ts"
 import { JobStore, type LeaseRefused } from "../../../src/domain/ports/JobStore.ts"
 import type { StoreUnavailable } from "../../../src/domain/ports/StoreUnavailable.ts"
 import { sha256, workerId } from "../../domain/support/ids.ts"
-import type { Single } from "./Command.ts"
+import type { Operating, Single, Writing } from "./Command.ts"
 import { type Answer, callerOf, idleVideo, jobAt, leaseSeconds, maxAttempts, type Model, mostVideos } from "./model.ts"
 
 export const workers: ReadonlyArray<WorkerId> = [workerId(1), workerId(2)]
@@ -108,7 +110,7 @@ export class Queue extends Context.Service<
         values ${workers.map((id, n) => `('${id}', 'worker-${n}', 'remote', 'active')`).join(", ")}
         on conflict do nothing`)
 
-        const through = (jobs: JobStore["Service"]) => {
+        const through = (jobs: JobStore["Service"], control: JobControl["Service"]) => {
           const enqueue = Effect.fnUntraced(function* (video: number, priority: number) {
             return Option.getOrThrow(yield* Effect.orDie(jobs.enqueue({ video: VideoId.make(video), priority })))
           })
@@ -155,10 +157,7 @@ export class Queue extends Context.Service<
             })
           })
 
-          const write = (
-            command: Exclude<Single, { _tag: "Upload" | "Again" | "Claim" | "Advance" | "Sweep" }>,
-            model: Model
-          ) => {
+          const write = (command: Writing, model: Model) => {
             const caller = callerOf(model, command.by)
             if (caller === null) return Effect.succeed({ _tag: "Skipped" } as const)
             const subject = { job: JobId.make(caller.task.job) }
@@ -196,7 +195,25 @@ export class Queue extends Context.Service<
             }
           }
 
-          const doIt = (command: Single, model: Model): Effect.Effect<Answer, LeaseRefused | StoreUnavailable> => {
+          const operate = (command: Operating, model: Model) => {
+            const wanted = jobAt(model, command.job)
+            if (wanted === undefined) return Effect.succeed({ _tag: "Skipped" } as const)
+            const job = JobId.make(wanted.id)
+            const done = Effect.as({ _tag: "Done" } as const)
+            switch (command._tag) {
+              case "Cancel":
+                return done(control.cancel(job))
+              case "Retry":
+                return done(control.retry(job))
+              case "Prioritise":
+                return done(control.prioritise(job, command.priority))
+            }
+          }
+
+          const doIt = (
+            command: Single,
+            model: Model
+          ): Effect.Effect<Answer, JobRefused | LeaseRefused | StoreUnavailable> => {
             switch (command._tag) {
               case "Upload":
                 return model.videos.length < mostVideos ? upload(command) : Effect.succeed({ _tag: "Skipped" } as const)
@@ -216,6 +233,10 @@ export class Queue extends Context.Service<
                 } as const)
               case "Sweep":
                 return Effect.map(jobs.sweep, (report) => ({ _tag: "Swept", ...report }) as const)
+              case "Cancel":
+              case "Retry":
+              case "Prioritise":
+                return operate(command, model)
               default:
                 return write(command, model)
             }
@@ -224,8 +245,8 @@ export class Queue extends Context.Service<
           return doIt
         }
 
-        const replica = Layer.build(Layer.fresh(store)).pipe(
-          Effect.map((context) => through(Context.get(context, JobStore)))
+        const replica = Layer.build(Layer.fresh(PostgresJobControl.layer.pipe(Layer.provideMerge(store)))).pipe(
+          Effect.map((context) => through(Context.get(context, JobStore), Context.get(context, JobControl)))
         )
         const replicas = yield* Effect.all([replica, replica])
 
@@ -235,7 +256,7 @@ export class Queue extends Context.Service<
           update test_clock set at = timestamptz '2026-01-01';
           update sweeper set last_run = test_now()`),
           run: (command, model, replica) =>
-            Effect.catchTag(replicas[replica](command, model), "LeaseRefused", () =>
+            Effect.catchTag(replicas[replica](command, model), ["JobRefused", "LeaseRefused"], () =>
               Effect.succeed({ _tag: "Refused" } as const)
             ).pipe(Effect.orDie),
           dump: Effect.orDie(

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { nothingTold } from "../../../domain/jobs/Attempt.ts"
 import type { Holder, JobStore, Subject } from "../../../domain/ports/JobStore.ts"
-import { Db, type Sql } from "../Db.ts"
+import { Db, retryRaces, type Sql } from "../Db.ts"
 import { about, heldBy } from "../Holding.ts"
 import { storeUnavailable } from "../Rows.ts"
 import { makeRefusal } from "./Refusal.ts"
@@ -75,7 +75,7 @@ export const makeEnding = Effect.gen(function* () {
     options: Parameters<JobStore["Service"]["fail"]>[2]
   ) {
     const account = options.account ?? nothingTold
-    const [row] = yield* db.rows(
+    const ending = db.rows(
       Ended,
       (sql) =>
         sql`
@@ -91,6 +91,8 @@ export const makeEnding = Effect.gen(function* () {
         )}
         select state = 'queued' as "willRetry", attempt from ended`
     )
+    // Another task of the job may fail at this moment: each holds itself and wants the other, to stop it.
+    const [row] = yield* retryRaces(ending)
     return row ?? (yield* yield* refusal(subject, holder))
   }, storeUnavailable)
 
