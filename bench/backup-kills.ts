@@ -68,8 +68,9 @@ const program = Effect.gen(function* () {
     BACKUP_S3_ENDPOINT: s3.endpoint
   }
 
-  const onDisk = (happened: (file: string) => boolean): Moment => {
-    return () =>
+  const onDisk =
+    (happened: (file: string) => boolean): Moment =>
+    () =>
       new Promise<void>((done) => {
         const watcher = watch(path, (_, file) => {
           if (file === null || !happened(file)) return
@@ -77,13 +78,14 @@ const program = Effect.gen(function* () {
           done()
         })
       })
-  }
+  /** One after the other. */
   const requested =
-    (pattern: RegExp): Moment =>
+    (...patterns: ReadonlyArray<RegExp>): Moment =>
     () =>
       new Promise<void>((done) => {
+        let next = 0
         s3.fault = (request) => {
-          if (pattern.test(request)) done()
+          if (patterns[next]?.test(request) === true && ++next === patterns.length) done()
           return undefined
         }
       })
@@ -93,9 +95,10 @@ const program = Effect.gen(function* () {
     "restore for the verification": (child) => child.said('"check":"contents"'),
     publication: onDisk((file) => /^vlog-\d.*\.json$/.test(file)),
     retention: onDisk((file) => isBackup(file) && !existsSync(join(path, file))),
+    "copy, first manifest": requested(/^PUT .*\.json\?/),
     copy: requested(/^PUT .*\.age\?/),
     "copy, read back": requested(/^GET .*\.age\?/),
-    "copy, manifest": requested(/^PUT .*\.json\?/),
+    "copy, last manifest": requested(/^GET .*\.age\?/, /^PUT .*\.json\?/),
     "retention of copies": requested(/^DELETE /)
   }
 

@@ -61,6 +61,9 @@ const copyOne = Effect.fn("backup.copy")(function* (shelf: CopyShelf, manifest: 
   const store = yield* BackupStore
   const { bytes, name, sha256 } = manifest
   yield* Effect.annotateCurrentSpan({ "backup.name": name, "backup.bytes": bytes, place: shelf.place })
+  // Until it is proved it has a manifest that calls it no good: what a killed run leaves is known to the next one.
+  const at = new Date(yield* Clock.currentTimeMillis)
+  yield* shelf.writeManifest({ ...manifest, rejection: { at, problem: "it was not copied to the end" } })
   const [, seconds] = yield* timed(shelf.put(name, bytes, store.read(name)))
   const [found, readBack] = yield* timed(shelf.digest(name))
   if (found.bytes !== bytes || found.sha256 !== sha256) {
