@@ -15,7 +15,7 @@ export class DatabaseProblem extends Schema.TaggedError<DatabaseProblem>()("Data
 
 const advice = {
   unreachable: "; check PGHOST, PGPORT and the TLS settings, and whether the server is up",
-  denied: "; check PGUSER, PGPASSWORD or the file in PGPASSFILE, and what this role may do",
+  denied: "; check PGUSER, PGPASSWORD or the file in PGPASSFILE, and what this role may do (it needs pg_read_all_data)",
   missing: "; check PGDATABASE",
   failed: ""
 } as const
