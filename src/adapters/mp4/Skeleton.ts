@@ -1,5 +1,5 @@
 /** Reads the boxes of a file (ISO/IEC 14496-12) and leaves the media data where it is: a segment may be large. */
-import { createFile, type ISOFile, MP4BoxBuffer } from "mp4box"
+import type { ISOFile } from "mp4box"
 import { type FileHandle, open } from "node:fs/promises"
 
 /** Thrown where boxes are missing or do not fit together: turned into `NotASegment` in one place. */
@@ -69,10 +69,12 @@ export const readSkeleton = (path: string): Promise<Skeleton> =>
       at += size
     }
     if (boxes.length === 0) throw new Malformed("it has no boxes")
-    return { file: parse(Buffer.concat(boxes)), mediaBytes }
+    return { file: await parse(Buffer.concat(boxes)), mediaBytes }
   })
 
-const parse = (bytes: Buffer): ISOFile => {
+/** The parser is loaded with the first segment: a worker that has nothing to do needs none of it. */
+const parse = async (bytes: Buffer): Promise<ISOFile> => {
+  const { createFile, MP4BoxBuffer } = await import("mp4box")
   const file = createFile()
   const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer
   file.appendBuffer(MP4BoxBuffer.fromArrayBuffer(copy, 0))

@@ -9,7 +9,6 @@ import { createHash, randomUUID } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { promisify } from "node:util"
 import { gzip } from "node:zlib"
-import { pack } from "tar-stream"
 import { LeaseId, TaskId } from "../../../domain/ids.ts"
 import { manifest, manifestName } from "../../../domain/media/DashManifest.ts"
 import { masterName, masterPlaylist, mediaName, mediaPlaylist } from "../../../domain/media/HlsPlaylist.ts"
@@ -65,6 +64,8 @@ const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
 const archive = async (files: Readonly<Record<string, Uint8Array>>): Promise<Uint8Array> => {
+  // Loaded where it is needed: most workers never work at VLog's own server.
+  const { pack } = await import("tar-stream")
   const tar = pack()
   for (const [name, bytes] of Object.entries(files)) tar.entry({ name, mode: 0o644 }, Buffer.from(bytes))
   tar.finalize()
