@@ -50,6 +50,10 @@ const admin = { "x-admin-secret": "a secret of more than sixteen letters" }
 const leaseSeconds = "5"
 const mostFramesMore = 1.15
 
+/** Of all moments, those of the download and the probe. */
+const beforePictures = 0.1
+const millisBeforePictures = 1000
+
 /** The same moments for the same seed: mulberry32. */
 const makeRandom = (seed: number) => () => {
   seed = (seed + 0x6d2b79f5) | 0
@@ -185,29 +189,48 @@ const program = Effect.gen(function* () {
     return { frames, millis }
   }
 
+  const clean = yield* Effect.promise(async () => {
+    const slug = await create("clean")
+    return { slug, ...(await finish(slug)) }
+  })
+  console.log(`undisturbed: ${clean.frames} frames in ${(clean.millis / 1000).toFixed(1)} s`)
+  const segment = (yield* db.query<{ samples: number }>(
+    (sql) => sql`select max((facts->>'samples')::int) as samples from attempt_file where rendition like '%p'`
+  ))[0]!.samples
+
+  /** Resolves with the moment, or when it is too late for it. Before the first picture it is told by the clock. */
+  const comes = async (moment: number, slug: string, worker: Awaited<ReturnType<typeof workers.start>>) => {
+    if (moment < beforePictures) return sleep((moment / beforePictures) * millisBeforePictures)
+    const wanted = ((moment - beforePictures) / (1 - beforePictures)) * clean.frames
+    const made = async () => {
+      const resumed = Number(/"resumedSegments":(\d+)/.exec(worker.said())?.[1] ?? 0)
+      return resumed * segment + (await worker.frames())
+    }
+    await until("the moment comes", async () => (await made()) >= wanted || (await isPublished(slug)), {
+      within: 120_000,
+      every: 20,
+      details: worker.said
+    })
+  }
+
   const orphans: Array<string> = []
   const badEnds: Array<string> = []
-  /** Gives the frames that were encoded; null when the job was done before. */
-  const disturb = async (slug: string, millis: number) => {
+  /** Gives the frames that were encoded, and whether it came in time. */
+  const disturb = async (slug: string, moment: number) => {
     const worker = await workers.start()
     await worker.claims()
-    await sleep(millis)
-    if (await isPublished(slug)) return null
+    await comes(moment, slug, worker)
+    const late = await isPublished(slug)
     const frames = await worker.frames()
-    worker.child.kill(signal)
+    worker.child.kill(late ? "SIGTERM" : signal)
     const code = await worker.ended
     if (signal !== "SIGKILL" && code !== 0) badEnds.push(`exit code ${code}:\n${worker.said()}`)
     const encoders = () => processesOf(folder).filter(({ command }) => /ffmpeg|ffprobe|bwrap/.test(command))
     for (let waited = 0; encoders().length > 0 && waited < 5000; waited += 50) await sleep(50)
     orphans.push(...encoders().map(({ command }) => command))
-    const counts = [...worker.said().matchAll(/"resumedSegments":(\d+)/g)]
-    return { frames, resumed: Number(counts.at(-1)?.[1] ?? 0) }
+    return { frames, late }
   }
 
-  const clean = yield* Effect.promise(async () => {
-    const slug = await create("clean")
-    return { slug, ...(await finish(slug)) }
-  })
   const random = makeRandom(Number(values.seed))
   const jobs: Array<{ slug: string; kills: number; frames: number; moments: string }> = []
   yield* Effect.promise(async () => {
@@ -216,18 +239,19 @@ const program = Effect.gen(function* () {
       const moments = Array.from({ length: count }, random).toSorted((a, b) => a - b)
       const slug = await create(`job-${number}`)
       let frames = 0
-      let before = 0
       let done = 0
+      let late = false
       for (const moment of moments) {
-        const disturbed = await disturb(slug, (moment - before) * clean.millis)
-        before = moment
-        if (disturbed === null) break
+        const disturbed = await disturb(slug, moment)
         frames += disturbed.frames
+        late = disturbed.late
+        if (late) break
         done += 1
       }
       left -= done
-      frames += (await finish(slug)).frames
+      if (!late) frames += (await finish(slug)).frames
       jobs.push({ slug, kills: done, frames, moments: moments.map((at) => at.toFixed(2)).join(" ") })
+      console.log(`${slug}: ${done} times, ${frames} frames, ${(performance.now() / 1000).toFixed(0)} s gone`)
     }
   })
 
@@ -256,9 +280,6 @@ const program = Effect.gen(function* () {
   )
   const more = readdirSync(join(storage, "published")).length - publications.size
 
-  const segment = (yield* db.query<{ samples: number }>(
-    (sql) => sql`select max((facts->>'samples')::int) as samples from attempt_file where rendition like '%p'`
-  ))[0]!.samples
   const total = jobs.reduce((sum, { frames }) => sum + frames, 0)
   const done = jobs.reduce((sum, job) => sum + job.kills, 0)
   const undisturbed = clean.frames * jobs.length
@@ -273,9 +294,7 @@ const program = Effect.gen(function* () {
       (frames / clean.frames).toFixed(2)
     ])
   ])
-  console.log(
-    `\n${done} times ${signal}; a clean run: ${clean.frames} frames in ${(clean.millis / 1000).toFixed(1)} s, segments of ${segment}`
-  )
+  console.log(`\n${done} times ${signal}, segments of ${segment} frames`)
   console.log(
     `frames encoded: ${total}, ${(total / undisturbed).toFixed(3)} x of clean runs; allowed ${Math.round(allowed)}`
   )
