@@ -5,7 +5,8 @@
  *     node bench/chaos.ts                                 a minute, 10 workers
  *     node bench/chaos.ts --seconds 20 --workers 4
  *
- * Needs ffmpeg, which makes the few small segments that all workers upload. Ends with 1 when a promise is broken.
+ * Half of the uploads are resumable, in pieces. Half of the workers are of the older protocol, and half name their lease on
+ * every write and list their files, as ours do. Needs ffmpeg, which makes the few small segments that all workers upload. Ends with 1 when a promise is broken.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Redacted } from "effect"
@@ -34,16 +35,17 @@ const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex
 interface Answer {
   readonly status: number
   readonly json: any
+  readonly headers: Headers
 }
 
-const counts = { requests: 0, lost: 0, kills: 0, refused: 0 }
+const counts = { requests: 0, lost: 0, kills: 0, refused: 0, pieces: 0 }
 
 /** One request at one replica; null where no answer came. */
 const once = async (replica: Replica, path: string, init: RequestInit): Promise<Answer | null> => {
   counts.requests += 1
   try {
     const answer = await fetch(`${replica.address}${path}`, { ...init, signal: AbortSignal.timeout(20_000) })
-    return { status: answer.status, json: await answer.json().catch(() => null) }
+    return { status: answer.status, json: await answer.json().catch(() => null), headers: answer.headers }
   } catch {
     counts.lost += 1
     return null
@@ -79,8 +81,8 @@ const create = async (call: Call, film: Buffer) => {
   const source = Buffer.concat([film, randomBytes(16)])
   const digest = sha256(source)
   const found = async (): Promise<Answer | null> => {
-    const { json, status } = await call(`/api/videos?sha256=${digest}`, { headers: admin })
-    return status === 200 && json.videos.length > 0 ? { status: 201, json: json.videos[0] } : null
+    const answer = await call(`/api/videos?sha256=${digest}`, { headers: admin })
+    return answer.status === 200 && answer.json.videos.length > 0 ? { ...answer, status: 201 } : null
   }
   const { json, status } = await call(
     `/api/videos?filename=${digest.slice(0, 12)}.mp4`,
@@ -91,16 +93,60 @@ const create = async (call: Call, film: Buffer) => {
   return digest
 }
 
+const tus = { ...admin, "tus-resumable": "1.0.0" }
+
+/** In pieces, each of half of what is left, to whichever replica answers. */
+const createInPieces = async (call: Call, film: Buffer) => {
+  const source = Buffer.concat([film, randomBytes(16)])
+  const begun = await call("/api/uploads", {
+    method: "POST",
+    headers: {
+      ...tus,
+      "upload-length": String(source.length),
+      "upload-metadata": `filename ${Buffer.from("film.mp4").toString("base64")}`
+    }
+  })
+  const path = begun.headers.get("location")
+  if (path === null) throw new Error(`an upload was refused: ${begun.status} ${JSON.stringify(begun.json)}`)
+  while (true) {
+    const offset = Number((await call(path, { method: "HEAD", headers: tus })).headers.get("upload-offset"))
+    if (offset === source.length && (await call(path, { headers: admin })).json.video !== null) return sha256(source)
+    const left = source.length - offset
+    const { status } = await call(path, {
+      method: "PATCH",
+      headers: { ...tus, "content-type": "application/offset+octet-stream", "upload-offset": String(offset) },
+      body: new Uint8Array(source.subarray(offset, offset + (left < 50_000 ? left : Math.ceil(left / 2))))
+    })
+    if (status === 204) continue
+    // Its answer was lost, or a killed replica has it for a while.
+    if (status !== 409 && status !== 423) throw new Error(`a piece was refused: ${status}`)
+    counts.pieces += 1
+    await sleep(500)
+  }
+}
+
 interface Acknowledged {
   readonly digests: Array<string>
   readonly files: Array<{ readonly lease: string; readonly path: string; readonly sha256: string }>
   readonly completed: Array<{ readonly job: number; readonly lease: string }>
 }
 
+const digestOf = (name: string, bytes: Buffer) => ({
+  rendition: "360p",
+  name,
+  bytes: bytes.length,
+  sha256: sha256(bytes)
+})
+
 type Segments = ReadonlyArray<readonly [name: string, bytes: Buffer]>
 
-/** Takes one job from its claim to its end, and stops where it is told that it is not its any more. */
-const workOnce = async (call: Call, key: string, segments: Segments, done: Acknowledged) => {
+/** Takes one job from its claim to its end, naming its lease or as the older protocol has it, and stops where it is told that it is not its any more. */
+const workOnce = async (
+  call: Call,
+  { key, named }: { readonly key: string; readonly named: boolean },
+  segments: Segments,
+  done: Acknowledged
+) => {
   const auth = { "x-worker-api-key": key }
   const claimed = await call("/api/worker/claim", {
     method: "POST",
@@ -108,10 +154,11 @@ const workOnce = async (call: Call, key: string, segments: Segments, done: Ackno
   })
   const { job_id: job, lease_id: lease, video_id: video } = claimed.json ?? {}
   if (claimed.status !== 200 || typeof job !== "number") return false
+  const holding = named ? { ...auth, "x-lease-id": lease as string } : auth
   for (const [name, bytes] of segments) {
     const { status } = await call(`/api/worker/upload/${video}/segment/360p/${name}`, {
       method: "POST",
-      headers: { ...auth, "x-content-sha256": sha256(bytes), "content-type": "application/octet-stream" },
+      headers: { ...holding, "x-content-sha256": sha256(bytes), "content-type": "application/octet-stream" },
       body: new Uint8Array(bytes)
     })
     if (status !== 200) {
@@ -122,9 +169,10 @@ const workOnce = async (call: Call, key: string, segments: Segments, done: Ackno
   }
   const { status } = await call(`/api/worker/${job}/complete`, {
     method: "POST",
-    headers: { ...auth, "content-type": "application/json" },
+    headers: { ...holding, "content-type": "application/json" },
     body: JSON.stringify({
       qualities: [{ name: "360p", width: 320, height: 180, bitrate: 1000 }],
+      ...(named ? { files: segments.map(([name, bytes]) => digestOf(name, bytes)) } : {}),
       duration: filmSeconds,
       source_width: 320,
       source_height: 180
@@ -149,24 +197,30 @@ const killAlternately = async (replicas: readonly [Replica, Replica], until: num
 
 const load = async (replicas: readonly [Replica, Replica]): Promise<Acknowledged> => {
   const film = await makeFilm()
-  const segments = [...film.cmaf["360p"]!].toSorted(
-    ([a], [b]) => Number(a.endsWith("m3u8")) - Number(b.endsWith("m3u8"))
-  )
+  const theirs = [...film.cmaf["360p"]!].toSorted(([a], [b]) => Number(a.endsWith("m3u8")) - Number(b.endsWith("m3u8")))
+  // Our own workers write no playlists, and count with five digits.
+  const ours = theirs
+    .filter(([name]) => !name.endsWith("m3u8"))
+    .map(([name, bytes]) => [name.replace(/^seg_/, "seg_0"), bytes] as const)
   const done: Acknowledged = { digests: [], files: [], completed: [] }
   const until = Date.now() + seconds * 1000
   const phase = { creating: true }
 
   const creator = async () => {
     const call = client(replicas, 0)
-    while (Date.now() < until) {
-      done.digests.push(await create(call, film.source))
-      await sleep(50)
+    const one = async (make: typeof create) => {
+      while (Date.now() < until) {
+        done.digests.push(await make(call, film.source))
+        await sleep(100)
+      }
     }
+    await Promise.all([one(create), one(createInPieces)])
     phase.creating = false
   }
 
   const worker = async (number: number) => {
     const call = client(replicas, number)
+    const named = number % 2 === 0
     const { json } = await call("/api/worker/register", {
       method: "POST",
       headers: { ...admin, "content-type": "application/json" },
@@ -175,7 +229,7 @@ const load = async (replicas: readonly [Replica, Replica]): Promise<Acknowledged
     let idle = 0
     // Two leases and some more without work: what was lost has come back by then.
     while (phase.creating || idle < 2 * leaseSeconds + 10) {
-      idle = (await workOnce(call, json.api_key, segments, done)) ? 0 : idle + 1
+      idle = (await workOnce(call, { key: json.api_key, named }, named ? ours : theirs, done)) ? 0 : idle + 1
       if (idle > 0) await sleep(1000)
     }
   }
@@ -199,7 +253,11 @@ const promises = Effect.fnUntraced(function* (done: Acknowledged, storage: strin
     (yield* db.query<{ sha: string }>((sql) => sql`select source_sha256 as sha from video`)).map(({ sha }) => sha)
   )
   const rows = yield* db.query<{ lease: string; path: string; sha: string }>(
-    (sql) => sql`select lease_id as lease, path, sha256 as sha from delivered_file`
+    (sql) =>
+      sql`
+      select lease_id as lease, path, sha256 as sha from delivered_file
+       union all
+      select lease_id, rendition || '/' || name, sha256 from attempt_file`
   )
   const written = new Set(rows.map(({ lease, path, sha }) => `${lease} ${path} ${sha}`))
   const published = new Set(
@@ -268,6 +326,7 @@ const program = Effect.gen(function* () {
     ["requests", counts.requests],
     ["requests without an answer", counts.lost],
     ["writes refused, because the lease was another's by then", counts.refused],
+    ["pieces of uploads asked for again", counts.pieces],
     ["uploads acknowledged", done.digests.length],
     ["segments acknowledged", done.files.length],
     ["completions acknowledged", done.completed.length]
