@@ -1,13 +1,16 @@
 /** The names by which things are known, each its own type so that none is taken for another. */
 import { Schema } from "effect"
 
-export const VideoId = Schema.Int.pipe(Schema.brand("VideoId"))
+/** What the store counts up has 31 bits: a larger number names nothing. */
+const Numbered = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 31 - 1 })))
+
+export const VideoId = Numbered.pipe(Schema.brand("VideoId"))
 export type VideoId = typeof VideoId.Type
 
-export const JobId = Schema.Int.pipe(Schema.brand("JobId"))
+export const JobId = Numbered.pipe(Schema.brand("JobId"))
 export type JobId = typeof JobId.Type
 
-export const TaskId = Schema.Int.pipe(Schema.brand("TaskId"))
+export const TaskId = Numbered.pipe(Schema.brand("TaskId"))
 export type TaskId = typeof TaskId.Type
 
 /** Names one attempt's right to work. Random, never a counter: counters travel back in time with a restored backup. */

@@ -10,6 +10,7 @@ import { Duration, Effect } from "effect"
 import postgres from "postgres"
 import { registerArrays } from "./arrays.ts"
 import { type DbError, toDbError, unavailable, UnsafeInteger } from "./DbError.ts"
+import { registerText } from "./text.ts"
 
 export type Sql = postgres.Sql<{ bigint: number }>
 
@@ -68,6 +69,7 @@ export function open(
     ...({ onnotify: options.onNotify } as object)
   })
   registerArrays(sql.options)
+  registerText(sql.options)
   const { host, port, database } = sql.options
   const connection: Connection = {
     sql,

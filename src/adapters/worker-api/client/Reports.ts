@@ -24,7 +24,7 @@ export const progressReport = (report: {
 
 /** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
 export const shortened = (error: string) =>
-  error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`
+  error.length <= 500 ? error : `${error.slice(0, 200)} … ${error.slice(-295)}`.toWellFormed()
 
 /** All in one text, for a server that has no other place for the last lines of ffmpeg. */
 export const failureText = ({ error, stderr }: { readonly error: string; readonly stderr: string | null }) =>

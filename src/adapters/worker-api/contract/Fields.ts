@@ -1,7 +1,8 @@
 /** Field shapes that several routes share. */
 import { Effect, Schema, SchemaIssue, SchemaTransformation } from "effect"
 
-export const Text = (maximum: number) => Schema.String.pipe(Schema.check(Schema.isMaxLength(maximum)))
+/** Characters are counted as clients of this protocol do, in Python. */
+export const Text = (maximum: number) => Schema.String.pipe(Schema.check(Schema.isMaxCodePoints(maximum)))
 
 /** Absent and null mean the same to clients of this protocol. */
 export const optionalNull = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))

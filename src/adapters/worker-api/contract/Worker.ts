@@ -37,6 +37,9 @@ import { HeartbeatMetadata } from "./Capabilities.ts"
 
 const Percent = integerFrom(0, 100)
 
+const Seconds = Decimal.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1e9 })))
+const mostPixels = 2 ** 31 - 1
+
 /** Says which attempt is writing. Workers of the older protocol do not, and are known by their key alone. */
 export const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
 const jobParams = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
@@ -114,9 +117,9 @@ export const ProgressReport = Schema.Struct({
   current_step: optionalNull(Step),
   progress_percent: Percent,
   quality_progress: optionalNull(Schema.Array(QualityProgress)),
-  duration: optionalNull(Decimal.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))),
-  source_width: optionalNull(integerFrom(1)),
-  source_height: optionalNull(integerFrom(1))
+  duration: optionalNull(Seconds),
+  source_width: optionalNull(integerFrom(1, mostPixels)),
+  source_height: optionalNull(integerFrom(1, mostPixels))
 })
 
 const Quality = Schema.Struct({
@@ -132,9 +135,9 @@ const notes = optionalNull(Schema.Array(Text(2000)))
 
 export const Completion = Schema.Struct({
   qualities: Schema.Array(Quality),
-  duration: optionalNull(Decimal),
-  source_width: optionalNull(Integer),
-  source_height: optionalNull(Integer),
+  duration: optionalNull(Seconds),
+  source_width: optionalNull(integerFrom(0, mostPixels)),
+  source_height: optionalNull(integerFrom(0, mostPixels)),
   streaming_format: optionalNull(Schema.String),
   streaming_codec: optionalNull(Schema.String),
   /** Accepted and not needed: whether a job is complete is asked of the job, not of a token. */

@@ -91,6 +91,8 @@ const wrapped = Effect.fnUntraced(function* <E, R>(
   const direct =
     preflight(request) ??
     withoutSlash(request.url, path) ??
+    // No name has it, and the database would look for the name without it.
+    (request.url.includes("%00") ? detail(400, "The address must not contain %00") : null) ??
     (request.method === "HEAD" && !methodsAt(path).includes("HEAD") ? notRouted(path) : null)
   const exit = yield* (direct === null ? handler : Effect.succeed(direct)).pipe(
     Effect.catchCause((cause) => {

@@ -59,6 +59,8 @@ const filtered = ({ filter, issue }: SchemaIssue.Filter): Told => {
   switch (id) {
     case "effect/schema/isMaxLength":
       return tooLong(input, payload?.["maxLength"])
+    case "effect/schema/isMaxCodePoints":
+      return tooLong(input, payload?.["maxCodePoints"])
     case "effect/schema/isPattern":
       return pattern(textOf(payload?.["source"], ""))
     case "effect/schema/isGreaterThanOrEqualTo":

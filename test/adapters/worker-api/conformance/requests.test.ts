@@ -185,6 +185,15 @@ describe("a request", () => {
             assert.deepStrictEqual(await progress({ progress_percent: null }), [
               ["int_type", '["body","progress_percent"]', "Input should be a valid integer"]
             ])
+            // Larger than anything that is counted here: nobody may be told to try that again.
+            const most = "Input should be less than or equal to 2147483647"
+            for (const path of ["/api/worker/99999999999/verify-complete", "/api/worker/source/99999999999"]) {
+              const [found] = await items(worker.get(path))
+              assert.deepStrictEqual([found?.[0], found?.[2]], ["less_than_equal", most], path)
+            }
+            assert.deepStrictEqual(await progress({ progress_percent: 1, source_width: 2 ** 31 }), [
+              ["less_than_equal", '["body","source_width"]', most]
+            ])
             const steps = "^(download|probe|thumbnail|transcode|master_playlist|upload|finalize)$"
             assert.deepStrictEqual(await progress({ progress_percent: 1, current_step: "dance" }), [
               ["string_pattern_mismatch", '["body","current_step"]', `String should match pattern '${steps}'`]
@@ -257,8 +266,22 @@ describe("a request", () => {
               const body = { progress_percent: percent, unknown: true }
               assert.strictEqual((await worker.post("/api/worker/999/progress", body)).status, 404)
             }
-            const beat = await worker.post("/api/worker/heartbeat", { unknown: 1, metadata: { anything: [1] } })
-            assert.strictEqual(beat.status, 200)
+            const beat = await worker.post("/api/worker/heartbeat", {
+              status: "busy",
+              unknown: 1,
+              code_version: "a\0b",
+              metadata: { "any\0thing": [1, "\0\ud83d\ude00\udc00", "\\u0000"] }
+            })
+            assert.strictEqual(beat.status, 200, beat.text)
+            const listed = await send(address, "/api/workers", { headers: { "x-admin-secret": adminSecret } })
+            const [busy] = (listed.json["workers"] as ReadonlyArray<Record<string, unknown>>).filter(
+              ({ worker_name }) => worker_name === "fields"
+            )
+            assert.deepInclude(busy, {
+              status: "busy",
+              // Without what PostgreSQL cannot hold.
+              metadata: { anything: [1, "\u{1f600}", "\\u0000"], code_version: "ab" }
+            })
           })
         })
       )
@@ -293,14 +316,14 @@ describe("a request", () => {
               assert.strictEqual((await post(body)).status, 422, JSON.stringify(body).slice(0, 80))
             }
             const full = await post({
-              worker_name: "gpu",
+              worker_name: `gpu${"\u{1f600}".repeat(96)}\0`,
               capabilities: { hwaccel_enabled: "true", max_concurrent_encode_sessions: "999" },
               metadata: { deployment_type: "kubernetes", pod_name: "p", labels: { app: "worker" } }
             })
             assert.strictEqual(full.status, 200, full.text)
             const listed = await send(address, "/api/workers", { headers: { "x-admin-secret": adminSecret } })
-            const [found] = (listed.json["workers"] as Array<Record<string, unknown>>).filter(
-              (worker) => worker["worker_name"] === "gpu"
+            const [found] = (listed.json["workers"] as Array<Record<string, unknown>>).filter((worker) =>
+              String(worker["worker_name"]).startsWith("gpu")
             )
             assert.deepInclude(found, {
               worker_type: "remote",
@@ -321,6 +344,10 @@ describe("a request", () => {
           yield* Effect.promise(async () => {
             assert.strictEqual((await send(address, "/api/nothing")).text, '{"detail":"Not Found"}')
             assert.strictEqual((await send(address, "/api/metrics")).status, 404)
+            assert.strictEqual((await send(address, "/api/videos/a%00b")).status, 400)
+            // Longer than the older worker keeps a connection for its next call.
+            const kept = /timeout=(\d+)/.exec(String((await send(address, "/api/health")).headers["keep-alive"]))
+            assert.isAbove(Number(kept?.[1]), 30)
             const wrong = await send(address, "/api/worker/claim")
             assert.deepStrictEqual(
               [wrong.status, wrong.text, wrong.headers["allow"]],
