@@ -1,4 +1,5 @@
 /** What workers call. */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Duration, Effect, Option, Schema, type Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -11,7 +12,7 @@ import { initName, posterName, segmentIndex } from "../../../domain/media/Segmen
 import { DeliveryStore } from "../../../domain/ports/DeliveryStore.ts"
 import { JobNews } from "../../../domain/ports/JobNews.ts"
 import { JobSignal } from "../../../domain/ports/JobSignal.ts"
-import type { Holder } from "../../../domain/ports/JobStore.ts"
+import type { Holder, Subject } from "../../../domain/ports/JobStore.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
 import { SegmentInspector } from "../../../domain/ports/SegmentInspector.ts"
@@ -20,6 +21,7 @@ import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { claimTask } from "../../../domain/programs/ClaimTask.ts"
 import { completeDelivery } from "../../../domain/programs/CompleteDelivery.ts"
 import { completeTask } from "../../../domain/programs/CompleteTask.ts"
+import { holdWhileMoving } from "../../../domain/programs/HoldWhileMoving.ts"
 import { adoptParts, beginAttempt } from "../../../domain/programs/ResumeAttempt.ts"
 import { receiveDelivered } from "../../../domain/programs/ReceiveDelivery.ts"
 import { receivePart } from "../../../domain/programs/ReceivePart.ts"
@@ -132,6 +134,16 @@ export const workerRoutes = HttpApiBuilder.group(
       },
       Effect.catchTags({ LeaseRefused: leaseRefused(false), StoreUnavailable: unavailable })
     )
+
+    /** Until the answer to this request has been sent. */
+    const holdWhileSending = Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
+      const { socket } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
+      yield* holdWhileMoving(
+        subject,
+        holder,
+        Effect.sync(() => socket.bytesWritten)
+      ).pipe(Effect.provideService(DeliveryStore, deliveries), Effect.forkScoped)
+    })
 
     const count = Effect.fnUntraced(function* (id: JobId, worker: WorkerId) {
       const job = Option.getOrNull(yield* Effect.orElseSucceed(jobs.job(id), () => Option.none()))
@@ -332,7 +344,9 @@ export const workerRoutes = HttpApiBuilder.group(
               "repr-digest": `sha-256=:${Buffer.from(source.sha256, "hex").toString("base64")}:`
             }
           })
-          return answer ?? (yield* new NotFound({ detail: "Source file not found" }))
+          if (answer === null) return yield* new NotFound({ detail: "Source file not found" })
+          if (holder.lease === null) yield* holdWhileSending({ video: id }, holder)
+          return answer
         })
       )
       .handleRaw(
