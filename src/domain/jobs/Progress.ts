@@ -25,13 +25,17 @@ export const RenditionStatus = Schema.Literals([
   "skipped"
 ])
 
-/** `speed` is media seconds encoded per second of wall time, `secondsLeft` the estimate that follows from it. */
+/**
+ * `speed` is media seconds encoded per second of wall time, `secondsLeft` the estimate that follows from it. `segments`
+ * is what workers of the older protocol count.
+ */
 export const RenditionProgress = Schema.Struct({
   name: RenditionName,
   status: RenditionStatus,
   percent: Percent,
   speed: Schema.NullOr(Schema.Finite),
-  secondsLeft: Schema.NullOr(Schema.Finite)
+  secondsLeft: Schema.NullOr(Schema.Finite),
+  segments: Schema.optionalKey(Schema.Struct({ completed: Schema.Int, total: Schema.NullOr(Schema.Int) }))
 })
 export interface RenditionProgress extends Schema.Schema.Type<typeof RenditionProgress> {}
 

@@ -37,6 +37,9 @@ export const progressOf = (report: typeof ProgressReport.Type): Progress => ({
     status: quality.status,
     percent: quality.progress,
     speed: quality.speed ?? null,
-    secondsLeft: quality.seconds_left ?? null
+    secondsLeft: quality.seconds_left ?? null,
+    ...(typeof quality.segments_completed === "number"
+      ? { segments: { completed: quality.segments_completed, total: quality.segments_total ?? null } }
+      : {})
   }))
 })

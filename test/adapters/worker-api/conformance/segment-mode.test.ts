@@ -2,7 +2,7 @@ import { assert, beforeAll, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Db } from "../../../../src/adapters/postgres/Db.ts"
 import { type Film, filmSeconds, makeFilm } from "../support/media.ts"
-import { TestServer, testServer } from "../support/server.ts"
+import { adminSecret, TestServer, testServer } from "../support/server.ts"
 import { register, send, sha256, tarGzip, uploadVideo, workerAt } from "../support/wire.ts"
 
 let film: Film
@@ -18,6 +18,8 @@ const claimed = async (address: string, name: string) => {
   return { worker, video, job: Number(claim.json["job_id"]), upload: `/api/worker/upload/${video.id}` }
 }
 
+const admin = { "x-admin-secret": adminSecret }
+
 /** The init segment comes after the first media segment, the playlist last. */
 const inItsOrder = (quality: string) => {
   const files = [...film.cmaf[quality]!]
@@ -31,7 +33,9 @@ const completion = {
   qualities: [{ name: "480p", width: 854, height: 480, bitrate: 1000 }],
   duration: filmSeconds,
   source_width: 320,
-  source_height: 180
+  source_height: 180,
+  // D1: said again after a refusal, it does not stand for a job that is done.
+  completion_token: "7-0b0e7c3a-5f50-4c8e-9d3e-0c9f6a7b1d2e"
 }
 
 describe("the older worker, uploading segment by segment", () => {
@@ -78,10 +82,24 @@ describe("the older worker, uploading segment by segment", () => {
           const archive = tarGzip([{ name: "thumbnail.jpg", bytes: film.thumbnail }], "ustar")
           const final = await worker.archive(`${upload}/finalize`, "finalize.tar.gz", archive)
           assert.strictEqual(final.status, 200, final.text)
-          const complete = await worker.post(`/api/worker/${job}/complete`, completion)
+          // B13: a flat rendition, too, lies where its playlist looks for it.
+          for (const [file, content] of film.original) {
+            const answer = await worker.segment(`${upload}/segment/original/${file}`, content)
+            assert.strictEqual(answer.status, 200, answer.text)
+          }
+          const complete = await worker.post(`/api/worker/${job}/complete`, {
+            ...completion,
+            qualities: [...completion.qualities, { name: "original", width: 320, height: 180, bitrate: 200 }]
+          })
           assert.strictEqual(complete.status, 200, complete.text)
           const master = await send(address, `/videos/${video.slug}/master.m3u8`)
           assert.include(master.text, "/480p/stream.m3u8")
+          const flat = master.text.split("\n").find((line) => line.endsWith("/original/original.m3u8"))!
+          const listed = new URL("original_0000.ts", `${address}/videos/${video.slug}/${flat}`)
+          assert.strictEqual((await send(address, listed.pathname)).status, 200)
+          // D12: nothing but the completion has said so.
+          const shown = await send(address, `/api/videos/${video.slug}`, { headers: admin })
+          assert.deepInclude(shown.json["video"] ?? shown.json, { duration: filmSeconds, width: 320, height: 180 })
           assert.isTrue((await worker.get(`/api/worker/${job}/verify-complete`)).json["all_files_present"])
         })
       })
@@ -148,7 +166,10 @@ describe("the older worker, uploading segment by segment", () => {
           }
           assert.strictEqual((await send(address, `/videos/${video.slug}/master.m3u8`)).status, 404)
           // The claim is still its own: it may mend, or give up.
-          const failed = await worker.post(`/api/worker/${job}/fail`, { error_message: "e".repeat(500), retry: "yes" })
+          const failed = await worker.post(`/api/worker/${job}/fail`, {
+            error_message: "\u{1f600}".repeat(500),
+            retry: "yes"
+          })
           assert.deepStrictEqual(failed.json, { status: "ok", will_retry: true, attempt_number: 1 })
         })
       })
@@ -158,7 +179,7 @@ describe("the older worker, uploading segment by segment", () => {
     it.effect("gives a job back when it is told to stop, and no attempt is used up", () =>
       Effect.gen(function* () {
         const { address } = yield* TestServer
-        const { job, worker } = yield* Effect.promise(() => claimed(address, "stopped"))
+        const { job, video, worker } = yield* Effect.promise(() => claimed(address, "stopped"))
         yield* Effect.promise(async () => {
           const stop = () =>
             worker.post(`/api/worker/${job}/fail`, { error_message: "Shutdown requested", retry: true })
@@ -166,6 +187,15 @@ describe("the older worker, uploading segment by segment", () => {
           assert.strictEqual((await stop()).status, 409)
           const again = await worker.bare(`/api/worker/claim?job_id=${job}`)
           assert.deepInclude(again.json, { job_id: job, attempt: 1 })
+
+          // D4, D17: not even the end of all attempts costs the source, and who wants it may try as often again.
+          const ended = await worker.post(`/api/worker/${job}/fail`, { error_message: "no use", retry: false })
+          assert.deepStrictEqual(ended.json, { status: "ok", will_retry: false, attempt_number: 1 })
+          const retried = await send(address, `/api/jobs/${job}/retry`, { method: "POST", headers: admin, body: "" })
+          assert.deepInclude(retried.json, { status: "queued", attempt: 0 })
+          const once = await worker.bare(`/api/worker/claim?job_id=${job}`)
+          assert.strictEqual(once.json["job_id"], job)
+          assert.isTrue((await worker.get(`/api/worker/source/${video.id}`)).bytes.equals(film.source))
         })
       })
     )

@@ -114,6 +114,10 @@ describe("the older worker, uploading archives", () => {
                 { name: "360p", status: "pending", progress: 0 }
               ]
             })
+            const running = await send(address, `/api/jobs/${job.id}`, {
+              headers: { "x-admin-secret": "correct-horse-battery-staple" }
+            })
+            assert.deepStrictEqual(running.json["progress"].renditions[0].segments, { completed: 3, total: null })
             const original = await worker.archive(
               `/api/worker/upload/${video.id}/quality/original`,
               "quality.tar.gz",
