@@ -1,9 +1,12 @@
 import { assert, beforeAll, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { Db } from "../../../../src/adapters/postgres/Db.ts"
 import { type Film, filmSeconds, makeFilm } from "../support/media.ts"
 import { adminSecret, TestServer, testServer } from "../support/server.ts"
-import { register, send, sha256, tarGzip, uploadVideo, workerAt } from "../support/wire.ts"
+import { multipart, register, send, sha256, tarGzip, uploadVideo, workerAt } from "../support/wire.ts"
 
 let film: Film
 beforeAll(async () => {
@@ -11,11 +14,12 @@ beforeAll(async () => {
 })
 
 const claimed = async (address: string, name: string) => {
-  const worker = workerAt(address, (await register(address, name)).key)
+  const { key } = await register(address, name)
+  const worker = workerAt(address, key)
   const { video } = await uploadVideo(address, `${name}.mp4`, film.source)
   const claim = await worker.bare("/api/worker/claim")
   assert.strictEqual(claim.json["video_id"], video.id)
-  return { worker, video, job: Number(claim.json["job_id"]), upload: `/api/worker/upload/${video.id}` }
+  return { key, worker, video, job: Number(claim.json["job_id"]), upload: `/api/worker/upload/${video.id}` }
 }
 
 const admin = { "x-admin-secret": adminSecret }
@@ -197,6 +201,45 @@ describe("the older worker, uploading segment by segment", () => {
           assert.strictEqual(once.json["job_id"], job)
           assert.isTrue((await worker.get(`/api/worker/source/${video.id}`)).bytes.equals(film.source))
         })
+      })
+    )
+
+    // R4: the claim was asked for when an upload began, and never again.
+    it.effect("loses its claim in the middle of an archive, of which nothing is kept", () =>
+      Effect.gen(function* () {
+        const { address, root } = yield* TestServer
+        const db = yield* Db
+        const { job, key, upload } = yield* Effect.promise(() => claimed(address, "overtaken"))
+        const members = [...film.cmaf["480p"]!].map(([file, bytes]) => ({ name: `480p/${file}`, bytes }))
+        const { body, contentType } = multipart("quality.tar.gz", tarGzip(members))
+        const half = Math.floor(body.length / 2)
+        const { promise: overtaken, resolve: goOn } = Promise.withResolvers<void>()
+        const answer = fetch(`${address}${upload}/quality/480p`, {
+          method: "POST",
+          headers: { "x-worker-api-key": key, "content-type": contentType },
+          body: new ReadableStream({
+            start: async (controller) => {
+              controller.enqueue(body.subarray(0, half))
+              await overtaken
+              controller.enqueue(body.subarray(half))
+              controller.close()
+            }
+          }),
+          duplex: "half"
+        } as RequestInit)
+        const [held] = yield* db.query<{ readonly lease: string }>(
+          (sql) => sql`select lease_id as lease from task where job_id = ${job}`
+        )
+        const arrived = Effect.promise(() => readdir(join(root, "attempts", held!.lease)).catch(() => []))
+        while ((yield* arrived).length === 0) yield* Effect.promise(() => setTimeout(20))
+        yield* db.query(
+          (sql) =>
+            sql`update task set state = 'queued', lease_id = null, lease_seconds = null, lease_expires_at = null, run_at = 'infinity' where job_id = ${job}`
+        )
+        goOn()
+        assert.strictEqual((yield* Effect.promise(() => answer)).status, 409)
+        const kept = yield* db.query((sql) => sql`select from delivered_file where lease_id = ${held!.lease}`)
+        assert.lengthOf(kept, 0)
       })
     )
 

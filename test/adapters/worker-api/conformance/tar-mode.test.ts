@@ -222,6 +222,8 @@ const played = async (address: string, slug: string) => {
   const manifest = await (await fetch(`${base}manifest.mpd`)).text()
   assert.include(manifest, 'media="$RepresentationID$/seg_$Number%04d$.m4s"')
   assert.notInclude(manifest, "original")
+  // D10: each segment at the time that it has.
+  assert.match(manifest, /<SegmentTimeline>\s*<S t="\d+" d="\d+"/)
   const thumbnail = await fetch(`${base}thumbnail.jpg`)
   assert.strictEqual(thumbnail.headers.get("content-type"), "image/jpeg")
   assert.isTrue(Buffer.from(await thumbnail.arrayBuffer()).equals(film.thumbnail))
