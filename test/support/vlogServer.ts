@@ -86,7 +86,7 @@ export const startVlogServer = async (source: Buffer): Promise<VlogServer> => {
         video_duration: free ? 0 : null,
         source_width: free ? 0 : null,
         source_height: free ? 0 : null,
-        source_filename: free ? "42.mp4" : null,
+        source_filename: free ? "../../42.mp4" : null,
         claim_expires_at: free ? inHalfAnHour() : null,
         existing_qualities: null,
         message: free ? "Job claimed successfully" : "No jobs available"

@@ -3,10 +3,13 @@ import { Schema } from "effect"
 import { LeaseId, Sha256, VideoId } from "../ids.ts"
 import { Slug } from "./Slug.ts"
 
-/** The uploaded file as it is stored. `extension` has its dot (".mp4"). */
+/** With its dot (".mp4"), or nothing. It becomes part of paths, on the disks of workers too. */
+export const SourceExtension = Schema.String.pipe(Schema.check(Schema.isPattern(/^(?:\.[a-z0-9]{1,8})?$/)))
+
+/** The uploaded file as it is stored. */
 export const SourceFile = Schema.Struct({
   fileName: Schema.String,
-  extension: Schema.String,
+  extension: SourceExtension,
   bytes: Schema.Int,
   sha256: Sha256
 })
@@ -27,7 +30,7 @@ export type VideoStatus = typeof VideoStatus.Type
 /** What is left of a deleted video: enough to find its files. */
 export const RemovedVideo = Schema.Struct({
   id: VideoId,
-  extension: Schema.String,
+  extension: SourceExtension,
   publications: Schema.Array(LeaseId),
   attempts: Schema.Array(LeaseId)
 })

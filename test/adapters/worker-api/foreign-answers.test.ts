@@ -1,7 +1,7 @@
 /** What a worker makes of answers that are not the API's: a proxy's error pages, and ones that break off. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as HttpWorkerApi from "../../../src/adapters/worker-api/client/WorkerApi.ts"
@@ -29,19 +29,24 @@ const answering = (answer: (response: ServerResponse) => void) =>
     ({ close }) => Effect.sync(close)
   )
 
-const heartbeat = (answer: (response: ServerResponse) => void) =>
+const asking = <A, E>(
+  call: (api: WorkerApi["Service"]) => Effect.Effect<A, E>,
+  answer: (response: ServerResponse) => void
+) =>
   Effect.gen(function* () {
     const { address } = yield* answering(answer)
-    return yield* WorkerApi.use((api) => api.heartbeat({ status: "idle", capabilities: null })).pipe(
+    return yield* WorkerApi.use(call).pipe(
       Effect.provide(
         Layer.provide(
           HttpWorkerApi.layer({ address, login: null, key: Redacted.make("key"), leaseSeconds: 90 }),
           NodeHttpClient.layerNodeHttp
         )
-      ),
-      Effect.flip
+      )
     )
   })
+
+const heartbeat = (answer: (response: ServerResponse) => void) =>
+  Effect.flip(asking((api) => api.heartbeat({ status: "idle", capabilities: null }), answer))
 
 const page = (status: number) => (response: ServerResponse) =>
   void response.writeHead(status, { "content-type": "text/html" }).end("<h1>nginx</h1>")
@@ -69,5 +74,42 @@ it.effect("waits where an error breaks off in the middle", () =>
       setTimeout(() => response.destroy(), 50)
     })
     assert.strictEqual(error._tag, "ApiUnavailable")
+  })
+)
+
+const claim = (extension: string) => ({
+  job_id: 1,
+  video_id: 1,
+  video_slug: "film",
+  video_duration: 0,
+  source_width: 0,
+  source_height: 0,
+  source_filename: `1${extension}`,
+  claim_expires_at: "2026-01-01T00:00:00Z",
+  existing_qualities: null,
+  message: "Job claimed successfully",
+  lease_id: "7f3b1c9e-5a0d-4f7e-9c55-2b7a7b0c1d2e",
+  lease_seconds: 90,
+  task: {
+    id: 1,
+    kind: "whole",
+    first_frame: null,
+    frame_count: null,
+    source: { file_name: `film${extension}`, extension, bytes: 1, sha256: null }
+  }
+})
+
+it.effect("takes no name for a file that leads out of its folder", () =>
+  Effect.gen(function* () {
+    const claiming = (extension: string) =>
+      asking(
+        ({ claim }) => claim,
+        (response) =>
+          void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(claim(extension)))
+      )
+    assert.isTrue(Option.isSome(yield* claiming(".mp4")))
+    for (const extension of ["/../../x", ".mp4/../../x", ".m p4"]) {
+      assert.strictEqual((yield* Effect.flip(claiming(extension)))._tag, "ApiRefused", extension)
+    }
   })
 )

@@ -9,6 +9,7 @@ import { LanguageTag } from "../../../domain/media/Language.ts"
 import { FileDigest, RegisteredFile } from "../../../domain/media/Segment.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
 import { TraceContext } from "../../../domain/telemetry/TraceContext.ts"
+import { SourceExtension } from "../../../domain/videos/Video.ts"
 import { leaseHeader, WorkerAuth } from "./Auth.ts"
 import {
   BadRequest,
@@ -76,7 +77,7 @@ const TaskAnswer = Schema.Struct({
   frame_count: Schema.NullOr(Schema.Int),
   source: Schema.Struct({
     file_name: Schema.String,
-    extension: Schema.String,
+    extension: SourceExtension,
     bytes: Schema.Int,
     sha256: Schema.NullOr(Sha256)
   }),
