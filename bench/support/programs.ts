@@ -35,11 +35,17 @@ export const startOurs = async (program: string, env: Readonly<Record<string, st
 /** Clock ticks a second, in which the kernel counts for all programs on Linux. */
 const ticks = 100
 
-/** Seconds of processor time. */
-export const cpuOf = async (pid: number) => {
+/** Two counts of a program, added. */
+const secondsOf = async (pid: number, first: number) => {
   const fields = (await readFile(`/proc/${pid}/stat`, "utf8")).replace(/^.*\) /, "").split(" ")
-  return (Number(fields[11]) + Number(fields[12])) / ticks
+  return (Number(fields[first]) + Number(fields[first + 1])) / ticks
 }
+
+/** Seconds of processor time. */
+export const cpuOf = (pid: number) => secondsOf(pid, 11)
+
+/** Those of the programs that it ran and that have ended. */
+export const childrenCpuOf = (pid: number) => secondsOf(pid, 13)
 
 /** The most bytes of memory that it has had at once. */
 export const peakOf = async (pid: number) =>
