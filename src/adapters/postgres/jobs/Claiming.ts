@@ -173,8 +173,9 @@ export const makeClaiming = Effect.gen(function* () {
     }
   }, storeUnavailable)
 
-  // Workers that wait are woken all at once, and PostgreSQL works less for one statement than for many.
-  const turn = yield* Semaphore.make(1)
+  // Workers that wait are woken all at once, and PostgreSQL works less for one statement than for many. More than one at a
+  // time, since much of each is waiting for the disk.
+  const turn = yield* Semaphore.make(3)
   const claims = RequestResolver.makeGrouped<Claim, string>({
     key: ({ request }) => `${Option.getOrElse(request.job, () => "any")} ${request.gpuWaitSeconds}`,
     resolver: (entries) => turn.withPermit(answer(entries))
