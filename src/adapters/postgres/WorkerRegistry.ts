@@ -2,7 +2,7 @@
 import { Effect, Layer, Option, type Redacted, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { JobId, LeaseId, WorkerId } from "../../domain/ids.ts"
-import { Unauthenticated, WorkerRegistry } from "../../domain/ports/WorkerRegistry.ts"
+import { KeyRefused, type Registration, Unauthenticated, WorkerRegistry } from "../../domain/ports/WorkerRegistry.ts"
 import { Worker, type WorkerStatus } from "../../domain/workers/Worker.ts"
 import { Db } from "./Db.ts"
 import * as Key from "./Key.ts"
@@ -50,11 +50,8 @@ const workerColumns = `
 const make = Effect.gen(function* () {
   const db = yield* Db
 
-  const register = Effect.fn("WorkerRegistry.register")(function* (
-    options: Parameters<WorkerRegistry["Service"]["register"]>[0]
-  ) {
+  const add = Effect.fnUntraced(function* (options: Registration, key: Key.Kept) {
     const id = WorkerId.make(randomUUID())
-    const minted = Key.mint("worker")
     const name = Option.getOrElse(options.name, () => `worker-${id.slice(0, 8)}`)
     yield* db.query(
       (sql) =>
@@ -65,9 +62,24 @@ const make = Effect.gen(function* () {
                   ${sql.json(options.capabilities as never)}, ${sql.json(options.metadata as never)})
           returning id
         )
-        insert into worker_key (id, worker_id, secret_sha256) select ${minted.id}, id, ${minted.digest} from added`
+        insert into worker_key (id, worker_id, secret_sha256) select ${key.id}, id, ${key.digest} from added`
     )
-    return { id, key: minted.key }
+    return id
+  })
+
+  const register = Effect.fn("WorkerRegistry.register")(function* (options: Registration) {
+    const minted = Key.mint("worker")
+    return { id: yield* add(options, minted), key: minted.key }
+  }, storeUnavailable)
+
+  const adopt = Effect.fn("WorkerRegistry.adopt")(function* (options: Registration, key: Redacted.Redacted) {
+    const kept = Key.brought(key)
+    if (kept === null) return yield* new KeyRefused({ reason: "malformed" })
+    return yield* Effect.catchIf(
+      add(options, kept),
+      (error) => error.reason === "Conflict",
+      () => new KeyRefused({ reason: "taken" })
+    )
   }, storeUnavailable)
 
   const authenticate = Effect.fn("WorkerRegistry.authenticate")(function* (key: Redacted.Redacted) {
@@ -202,7 +214,7 @@ const make = Effect.gen(function* () {
     )
   }, storeUnavailable)
 
-  return WorkerRegistry.of({ register, authenticate, heartbeat, cancelled, list, rotate, revoke })
+  return WorkerRegistry.of({ register, adopt, authenticate, heartbeat, cancelled, list, rotate, revoke })
 })
 
 export const layer = Layer.effect(WorkerRegistry, make)

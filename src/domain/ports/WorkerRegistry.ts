@@ -10,16 +10,28 @@ export class Unauthenticated extends Schema.TaggedError<Unauthenticated>()("Unau
   reason: Schema.Literals(["missing", "invalid", "expired", "disabled"])
 }) {}
 
+export interface Registration {
+  readonly name: Option.Option<string>
+  readonly type: "local" | "remote"
+  readonly capabilities: unknown
+  readonly metadata: unknown
+}
+
+/** The key that was brought is a worker's already, or no key at all. */
+export class KeyRefused extends Schema.TaggedError<KeyRefused>()("KeyRefused", {
+  reason: Schema.Literals(["taken", "malformed"])
+}) {}
+
 export class WorkerRegistry extends Context.Service<
   WorkerRegistry,
   {
     /** Adds a worker and mints its key, which is shown this once. */
-    register(options: {
-      readonly name: Option.Option<string>
-      readonly type: "local" | "remote"
-      readonly capabilities: unknown
-      readonly metadata: unknown
-    }): Effect.Effect<{ readonly id: WorkerId; readonly key: Redacted.Redacted }, StoreUnavailable>
+    register(
+      options: Registration
+    ): Effect.Effect<{ readonly id: WorkerId; readonly key: Redacted.Redacted }, StoreUnavailable>
+
+    /** Adds a worker that has its key from a VLog server: 43 characters of URL-safe base64. */
+    adopt(options: Registration, key: Redacted.Redacted): Effect.Effect<WorkerId, KeyRefused | StoreUnavailable>
 
     authenticate(key: Redacted.Redacted): Effect.Effect<WorkerId, Unauthenticated | StoreUnavailable>
 

@@ -1,7 +1,7 @@
-/** A key that was minted, on its way to whoever asked for it. */
+/** Keys on their way: one that was minted to whoever asked for it, and one that somebody has to the farm. */
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
-import { writeFile } from "node:fs/promises"
+import { readFile, writeFile } from "node:fs/promises"
 import { print } from "../output/Json.ts"
 import { Refused } from "./problems.ts"
 
@@ -17,6 +17,16 @@ export const reserve = Effect.fnUntraced(function* (file: Option.Option<string>)
     try: () => writeFile(file.value, "", { mode: 0o600, flag: "wx" }),
     catch: (cause) => new Refused({ problem: `--key-file ${file.value} cannot be made: ${String(cause)}` })
   })
+})
+
+/** A key that somebody has already. */
+export const readKey = Effect.fnUntraced(function* (file: string) {
+  const text = yield* Effect.tryPromise({
+    try: () => readFile(file, "utf8"),
+    catch: (cause) => new Refused({ problem: `--bring-key ${file} cannot be read: ${String(cause)}` })
+  })
+  if (text.trim() === "") return yield* new Refused({ problem: `--bring-key ${file} is empty` })
+  return text.trim()
 })
 
 /** Shows the answer, whose key is in `field`, this once: the farm keeps only its digest. */

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkerAnswer } from "../../adapters/worker-api/contract/Admin.ts"
 import { print } from "../output/Json.ts"
-import { handOver, keyFile, reserve } from "./keyFile.ts"
+import { handOver, keyFile, readKey, reserve } from "./keyFile.ts"
 import { workerFacts, workerTable } from "./workerText.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
 import { NotThere, Refused } from "./problems.ts"
@@ -36,20 +36,29 @@ const registerCommand = Command.make(
       Flag.withDescription("Whether it runs on the same machine as the Worker API"),
       Flag.withDefault("remote" as const)
     ),
-    keyFile
+    keyFile,
+    bringKey: Flag.String("bring-key").pipe(
+      Flag.withDescription("File with the key that this worker has from a VLog server: it goes on with that one"),
+      Flag.optional
+    )
   },
   Effect.fnUntraced(function* (options) {
+    const worker = { worker_name: Option.getOrNull(options.name), worker_type: options.type }
+    if (Option.isSome(options.bringKey)) {
+      const brought = yield* readKey(options.bringKey.value)
+      const { worker_id } = yield* ask((api) => api.admin.register({ payload: { ...worker, api_key: brought } }))
+      return yield* print({ worker_id }, () => `The new worker is ${worker_id}. It goes on with the key that it has.`)
+    }
     yield* reserve(options.keyFile)
-    const { api_key, worker_id } = yield* ask((api) =>
-      api.admin.register({ payload: { worker_name: Option.getOrNull(options.name), worker_type: options.type } })
-    )
+    const { api_key, worker_id } = yield* ask((api) => api.admin.register({ payload: worker }))
     yield* handOver("api_key", { worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
   }, withFarm)
 ).pipe(
   Command.withDescription("Make a worker, and the key that it works with"),
   Command.withExamples([
     { command: "vlog worker register gpu-1", description: "Prints the key, this once" },
-    { command: "vlog worker register gpu-1 --key-file gpu-1.key", description: "Keeps the key off the screen" }
+    { command: "vlog worker register gpu-1 --key-file gpu-1.key", description: "Keeps the key off the screen" },
+    { command: "vlog worker register gpu-1 --bring-key vlog.key", description: "Takes over a worker of a VLog server" }
   ])
 )
 

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -162,6 +163,31 @@ layer(testServer())("vlog worker", (it) => {
         assert.notInclude(stderr, adminSecret)
         assert.notMatch(stderr, /^\s+at /m)
       }
+    })
+  )
+
+  it.effect("lets a worker of a VLog server go on with its key, which must be one and nobody else's", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const file = join(yield* folder, "key")
+      const key = randomBytes(32).toString("base64url")
+      const bring = (text: string) =>
+        Effect.andThen(
+          Effect.promise(() => writeFile(file, text)),
+          vlog(["worker", "register", "old", "--bring-key", file], { env })
+        )
+      assert.strictEqual(yield* call(key), 401)
+      const made = yield* bring(`${key}\n`)
+      assert.match(made.stdout, /^The new worker is \S+\. It goes on with the key that it has\.$/)
+      assert.strictEqual(yield* call(key), 200)
+      assert.strictEqual(yield* call(key.replace(/^./, (first) => (first === "x" ? "y" : "x"))), 401)
+      const twice = yield* bring(key)
+      assert.include(twice.stderr, "A worker has this key already")
+      assert.strictEqual(twice.exitCode, 1)
+      const malformed = yield* bring("secret")
+      assert.include(malformed.stderr, "This is no key of a VLog server")
+      yield* vlog(["worker", "revoke", "old"], { env })
+      assert.strictEqual(yield* call(key), 401)
     })
   )
 })

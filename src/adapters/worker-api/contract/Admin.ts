@@ -6,7 +6,7 @@ import { WorkerStatus } from "../../../domain/workers/Worker.ts"
 import { AdminAuth } from "./Auth.ts"
 import { Capabilities, RegistrationMetadata } from "./Capabilities.ts"
 import { integerBetween, Text, optionalNull, withDefault } from "./Fields.ts"
-import { BadRequest, NotFound, Unavailable } from "./Errors.ts"
+import { BadRequest, Conflict, NotFound, Unavailable } from "./Errors.ts"
 
 export const WorkerAnswer = Schema.Struct({
   /** The protocol numbers workers; here the order of their registration. */
@@ -30,10 +30,12 @@ export class AdminGroup extends HttpApiGroup.make("admin")
         worker_name: optionalNull(Text(100)),
         worker_type: withDefault(Schema.Literals(["local", "remote"]), "remote"),
         capabilities: optionalNull(Capabilities),
-        metadata: optionalNull(RegistrationMetadata)
+        metadata: optionalNull(RegistrationMetadata),
+        /** A key that the worker has from a VLog server: it goes on with that one. */
+        api_key: optionalNull(Text(200))
       }),
       success: Schema.Struct({ worker_id: WorkerId, api_key: Schema.String, message: Schema.String }),
-      error: [BadRequest, Unavailable]
+      error: [BadRequest, Conflict, Unavailable]
     }),
     HttpApiEndpoint.post("rotate", "/api/workers/:worker_id/rotate", {
       params: { worker_id: Schema.String },

@@ -2,12 +2,12 @@
 import { Effect, Option, Redacted, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { WorkerId } from "../../../domain/ids.ts"
-import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
+import { type KeyRefused, WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import type { Worker } from "../../../domain/workers/Worker.ts"
 import type { WorkerAnswer } from "../contract/Admin.ts"
 import { Api } from "../contract/Api.ts"
 import { clamped } from "../contract/Capabilities.ts"
-import { NotFound } from "../contract/Errors.ts"
+import { BadRequest, Conflict, NotFound } from "../contract/Errors.ts"
 import { unavailable } from "./Refusals.ts"
 
 const workerAnswer = (worker: Worker): typeof WorkerAnswer.Type => ({
@@ -24,6 +24,13 @@ const workerAnswer = (worker: Worker): typeof WorkerAnswer.Type => ({
   metadata: worker.metadata
 })
 
+const keyRefused = ({ reason }: KeyRefused) =>
+  Effect.fail(
+    reason === "taken"
+      ? new Conflict({ detail: "A worker has this key already" })
+      : new BadRequest({ detail: "This is no key of a VLog server: those have 43 letters, digits, - and _" })
+  )
+
 /** A day to bring a new key to a worker, if nobody says otherwise. */
 const overlapSeconds = 24 * 3600
 
@@ -39,14 +46,21 @@ export const adminRoutes = HttpApiBuilder.group(
       .handle(
         "register",
         Effect.fnUntraced(function* ({ payload }) {
-          const { id, key } = yield* registry
-            .register({
-              name: Option.fromNullishOr(payload.worker_name),
-              type: payload.worker_type,
-              capabilities: payload.capabilities == null ? null : clamped(payload.capabilities),
-              metadata: payload.metadata ?? null
-            })
-            .pipe(Effect.catchTag("StoreUnavailable", unavailable))
+          const registration = {
+            name: Option.fromNullishOr(payload.worker_name),
+            type: payload.worker_type,
+            capabilities: payload.capabilities == null ? null : clamped(payload.capabilities),
+            metadata: payload.metadata ?? null
+          }
+          const registering = Effect.gen(function* () {
+            if (payload.api_key == null) return yield* registry.register(registration)
+            const key = Redacted.make(payload.api_key)
+            return { id: yield* registry.adopt(registration, key), key }
+          })
+          const { id, key } = yield* Effect.catchTags(registering, {
+            StoreUnavailable: unavailable,
+            KeyRefused: keyRefused
+          })
           yield* Effect.logInfo("worker registered", { worker: id })
           return {
             worker_id: id,
