@@ -234,19 +234,24 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("an output
     })
   )
 
-  /** With an ffmpeg that a script stands before. */
+  /** With an ffmpeg that a script stands before: `ffmpeg` in it is the real one. */
   const behind = Effect.fnUntraced(function* (script: string, name: string) {
     const plan = yield* planOf(at(name))
     const real = yield* Effect.promise(() => findOnPath("ffmpeg"))
     const bin = at("bin")
-    yield* program(join(bin, "ffmpeg"), `#!/bin/sh\nexec ${script.replace("ffmpeg", real ?? "")} "$@"\n`)
+    yield* program(join(bin, "ffmpeg"), `#!/bin/sh\n${script.replace("ffmpeg", real ?? "")}\n`)
     const transcoder = FfmpegTranscoder.layer({ stallAfter: Duration.minutes(1) }).pipe(Layer.provide(programsIn(bin)))
     return { plan, ended: yield* Effect.provide(outcome(plan, at(name)), transcoder) }
   })
 
   it.effect("of an ffmpeg that was told to end is not taken for the whole, whatever its playlist says", () =>
     Effect.gen(function* () {
-      const { ended } = yield* behind("timeout -s TERM 0.7 ffmpeg -re", "film.mp4")
+      const output = at("damaged/90p")
+      yield* Effect.promise(() => rm(output, { recursive: true, force: true }))
+      const onceItWrites = `ffmpeg -re "$@" & child=$!
+        while kill -0 $child && [ -z "$(ls ${output})" ]; do sleep 0.05; done
+        kill -TERM $child; wait $child`
+      const { ended } = yield* behind(onceItWrites, "film.mp4")
       assert.isTrue(Result.isFailure(ended))
       const list = yield* Effect.promise(() => readFile(at("damaged/90p/list.m3u8"), "utf8"))
       assert.include(list, "#EXT-X-ENDLIST")
@@ -255,11 +260,11 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("an output
 
   it.effect("of an ffmpeg that ends early without an error is not taken for the whole", () =>
     Effect.gen(function* () {
-      const silent = yield* behind("ffmpeg -t 2", "silent.mp4")
+      const silent = yield* behind('exec ffmpeg -t 2 "$@"', "silent.mp4")
       const message = Result.isFailure(silent.ended) ? silent.ended.failure.message : "accepted"
       assert.match(message, /ffmpeg ended without an error at [12]\.\d\d s, but the film lasts 5.00 s/)
       // With sound, which is filled up to the end, version 5 is content, and the pictures tell.
-      const { ended, plan } = yield* behind("ffmpeg -t 2", "film.mp4")
+      const { ended, plan } = yield* behind('exec ffmpeg -t 2 "$@"', "film.mp4")
       const error = Result.isFailure(ended)
         ? ended.failure
         : yield* Effect.flip(judge(plan, "damaged", namesOf(ended.success)))
