@@ -12,7 +12,7 @@ import { JobStore } from "../../domain/ports/JobStore.ts"
 import { Db, retryRaces } from "./Db.ts"
 import { storeUnavailable } from "./Rows.ts"
 
-const Situation = Schema.Struct({ state: JobState, busy: Schema.Boolean })
+const Situation = Schema.Struct({ state: JobState })
 const Wish = Schema.Struct({ codec: Schema.NullOr(WantedCodec) })
 const Cancelled = Schema.Struct({ endedLeases: Schema.Int })
 
@@ -21,25 +21,9 @@ const make = Effect.gen(function* () {
   const jobs = yield* JobStore
 
   /** After a conditional statement that touched no row: why. */
-  const situation = Effect.fnUntraced(function* (job: JobId) {
-    const [row] = yield* db.rows(
-      Situation,
-      (sql) =>
-        sql`
-        select j.state,
-               exists (select from job o where o.video_id = j.video_id and o.state = 'active' and o.id <> j.id) as "busy"
-          from job j
-         where j.id = ${job}`
-    )
-    return Option.fromUndefinedOr(row)
-  })
-
   const refusal = Effect.fnUntraced(function* (job: JobId) {
-    const found = yield* situation(job)
-    if (Option.isNone(found)) return new JobRefused({ reason: "not-found" })
-    const { busy, state } = found.value
-    if (state === "failed" || state === "cancelled") return new JobRefused({ reason: busy ? "busy" : state })
-    return new JobRefused({ reason: state })
+    const [row] = yield* db.rows(Situation, (sql) => sql`select state from job where id = ${job}`)
+    return new JobRefused({ reason: row === undefined ? "not-found" : row.state })
   })
 
   const retry = Effect.fn("JobControl.retry")(function* (job: JobId) {
@@ -80,7 +64,10 @@ const make = Effect.gen(function* () {
           () => new JobRefused({ reason: "busy" })
         )
       )
-    if (rows.length === 0) return yield* yield* refusal(job)
+    if (rows.length > 0) return
+    const { reason } = yield* refusal(job)
+    // What could be retried, and was not: another job of the video is in its way.
+    return yield* new JobRefused({ reason: reason === "failed" || reason === "cancelled" ? "busy" : reason })
   }, storeUnavailable)
 
   const cancel = Effect.fn("JobControl.cancel")(function* (job: JobId) {
