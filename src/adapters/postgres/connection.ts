@@ -155,9 +155,17 @@ const int8: postgres.PostgresType<number> = {
   }
 }
 
+/** What `cancel` of postgres.js calls, and whose promise that drops: a rejection that nobody handles ends the program. */
+interface Cancellable {
+  canceller: ((query: unknown) => Promise<void>) | null
+}
+
 async function cancel(pending: postgres.PendingQuery<any>): Promise<void> {
-  // The types know nothing of the promise; when the server is gone it rejects.
-  await Promise.resolve(pending.cancel() as unknown).catch(() => {})
+  const query = pending as unknown as Cancellable
+  const { canceller } = query
+  query.canceller = null
+  // When the server is gone it rejects.
+  await canceller?.(query).catch(() => {})
 }
 
 async function within(millis: number, event: Promise<unknown>): Promise<boolean> {

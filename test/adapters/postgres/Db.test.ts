@@ -403,6 +403,25 @@ layer(TestDatabase.layerDb, { excludeTestServices: true })("Db", (it) => {
       }).pipe(Effect.scoped)
     )
 
+    it.effect("survives that a statement cannot be cancelled, since nobody answers", () =>
+      Effect.gen(function* () {
+        const { url } = yield* TestDatabase
+        const proxy = yield* faultyProxy(url)
+        const db = yield* pool({ url: proxy.url })
+        yield* db.query((sql) => sql`select 1`)
+        const unhandled: Array<unknown> = []
+        const note = (reason: unknown) => unhandled.push(reason)
+        process.on("unhandledRejection", note)
+        proxy.refusing = true
+        const sleeping = db.query((sql) => sql`select pg_sleep(5)`)
+        assert.strictEqual((yield* Effect.timeoutOption(sleeping, "100 millis"))._tag, "None")
+        yield* Effect.sleep("50 millis")
+        process.off("unhandledRejection", note)
+        assert.deepStrictEqual(unhandled, [])
+        assert.isAbove(proxy.resets, 0)
+      }).pipe(Effect.scoped)
+    )
+
     it.effect("gives up a connection that does not answer, and takes another", () =>
       Effect.gen(function* () {
         const { url } = yield* TestDatabase
