@@ -40,17 +40,14 @@ const register = Effect.fnUntraced(function* (file: Ready) {
   return { rendition: file.rendition, name: file.name, bytes: bytes.length, sha256, facts } satisfies RegisteredFile
 })
 
-const softwareEncoder = Effect.gen(function* () {
-  const { encoders } = yield* (yield* Transcoder).detect
-  const encoder = encoders.find(({ name }) => name === "libx264")
-  return encoder ?? (yield* Effect.die("libx264 does not work here"))
-})
+/** To find the encoders would take longer than to encode, each time. */
+const encoder = { name: "libx264", codec: "h264", backend: "software", device: null } as const
 
 /** From the file to a judged presentation, with each rendition as one file to look at. */
 const transcode = Effect.fnUntraced(function* (source: string, name: string) {
   const probe = yield* MediaProbe
   const transcoder = yield* Transcoder
-  const plan = wholeSource(yield* probe.probe(source), { encoder: yield* softwareEncoder })
+  const plan = wholeSource(yield* probe.probe(source), { encoder })
   const out = join(folder, name)
   const files = yield* transcoder.transcode({ plan, source, folder: out }).pipe(
     Stream.filter((event) => event._tag === "FileReady"),
@@ -179,7 +176,7 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
 
   const planOf = Effect.fnUntraced(function* (source: string) {
     const probe = yield* MediaProbe
-    return wholeSource(yield* probe.probe(source), { encoder: yield* softwareEncoder })
+    return wholeSource(yield* probe.probe(source), { encoder })
   })
 
   const run = Effect.fnUntraced(function* (plan: TranscodePlan, source: string, name: string) {
