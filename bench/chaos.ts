@@ -6,7 +6,8 @@
  *     node bench/chaos.ts --seconds 20 --workers 4
  *
  * Half of the uploads are resumable, in pieces. Half of the workers are of the older protocol, and half name their lease on
- * every write and list their files, as ours do. Needs ffmpeg, which makes the few small segments that all workers upload. Ends with 1 when a promise is broken.
+ * every write and list their files, as ours do. Needs ffmpeg, which makes the few small segments that all workers upload.
+ * Ends with 1 when a promise is broken.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Redacted } from "effect"
@@ -140,7 +141,10 @@ const digestOf = (name: string, bytes: Buffer) => ({
 
 type Segments = ReadonlyArray<readonly [name: string, bytes: Buffer]>
 
-/** Takes one job from its claim to its end, naming its lease or as the older protocol has it, and stops where it is told that it is not its any more. */
+/**
+ * Takes one job from its claim to its end, naming its lease or as the older protocol has it, and stops where it is told
+ * that it is not its any more.
+ */
 const workOnce = async (
   call: Call,
   { key, named }: { readonly key: string; readonly named: boolean },

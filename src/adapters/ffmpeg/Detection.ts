@@ -1,4 +1,5 @@
 /** Which encoders really work on this machine: each one that ffmpeg lists makes a few frames on each device. */
+import { isDeepStrictEqual } from "node:util"
 import { Effect } from "effect"
 import { outputDepth } from "../../domain/media/Codec.ts"
 import type { Encoder } from "../../domain/media/Encoder.ts"
@@ -66,14 +67,14 @@ const together = (findings: ReadonlyArray<Findings>): Findings => ({
 
 const refusal = (encoder: Encoder, reason: string): Findings => ({ encoders: [], refused: [{ encoder, reason }] })
 
-/** An encoder whose options depend on its release is tried again, with those that jobs will use. */
+/** An encoder that turns out to be of another release is tried again, where jobs will use other options with that. */
 const trial = Effect.fnUntraced(
   function* (module: BackendModule, encoder: Encoder): Effect.fn.Return<Findings, TranscodeFailed, Subprocess> {
     const said = yield* tryOut(encoder)
     const release = module.release?.exec(said)?.[1]
     if (release === undefined) return { encoders: [encoder], refused: [] }
     const known = { ...encoder, release: Number(release) }
-    yield* tryOut(known)
+    if (!isDeepStrictEqual(trialArguments(known), trialArguments(encoder))) yield* tryOut(known)
     return { encoders: [known], refused: [] }
   },
   (effect, _module, encoder) => Effect.catch(effect, ({ problem }) => Effect.succeed(refusal(encoder, problem)))

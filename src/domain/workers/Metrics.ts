@@ -29,7 +29,8 @@ const encodeSpeed = Metric.histogram("vlog_worker_encode_speed_ratio", {
 })
 
 const encoderFailures = Metric.counter("vlog_worker_encoder_failures_total", {
-  description: "Times that a device failed a task, or had no session left for it, by encoder",
+  description:
+    "Times that a device failed a task, had no session left for it, or does not take such pictures, by encoder",
   incremental: true
 })
 

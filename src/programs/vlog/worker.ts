@@ -45,6 +45,8 @@ const registerCommand = Command.make(
   Effect.fnUntraced(function* (options) {
     const worker = { worker_name: Option.getOrNull(options.name), worker_type: options.type }
     if (Option.isSome(options.bringKey)) {
+      if (Option.isSome(options.keyFile))
+        return yield* new Refused({ problem: "--key-file is for a new key: with --bring-key there is none" })
       const brought = yield* readKey(options.bringKey.value)
       const { worker_id } = yield* ask((api) => api.admin.register({ payload: { ...worker, api_key: brought } }))
       return yield* print({ worker_id }, () => `The new worker is ${worker_id}. It goes on with the key that it has.`)

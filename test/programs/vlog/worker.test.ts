@@ -186,6 +186,8 @@ layer(testServer())("vlog worker", (it) => {
       assert.strictEqual(twice.exitCode, 1)
       const malformed = yield* bring("secret")
       assert.include(malformed.stderr, "This is no key of a VLog server")
+      const both = ["worker", "register", "old", "--bring-key", file, "--key-file", `${file}.new`]
+      assert.include((yield* vlog(both, { env })).stderr, "--key-file is for a new key")
       yield* vlog(["worker", "revoke", "old"], { env })
       assert.strictEqual(yield* call(key), 401)
     })

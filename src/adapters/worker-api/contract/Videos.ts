@@ -104,8 +104,8 @@ export class VideoGroup extends HttpApiGroup.make("videos")
       OpenApi.annotations({
         summary: "Transcode a video again",
         description:
-          "A new job from the same source, in the codec that the last one was to have. Viewers see the earlier output until the new one is published. 409 while " +
-          "another job of the video is active."
+          "A new job from the same source, in the codec that the last one was to have. Viewers see the earlier output " +
+          "until the new one is published. 409 while another job of the video is active."
       })
     )
   )

@@ -10,8 +10,17 @@ import { beginUpload, receiveUpload } from "../../../domain/programs/ReceiveUplo
 import type { Upload } from "../../../domain/videos/Upload.ts"
 import { requestBody } from "../../http/Body.ts"
 import { Api } from "../contract/Api.ts"
-import { BadRequest, Conflict, Gone, Locked, NotFound, PreconditionFailed } from "../contract/Errors.ts"
-import { StorageFull, TooLarge, UnsupportedMediaType } from "../contract/Errors.ts"
+import {
+  BadRequest,
+  Conflict,
+  Gone,
+  Locked,
+  NotFound,
+  PreconditionFailed,
+  StorageFull,
+  TooLarge,
+  UnsupportedMediaType
+} from "../contract/Errors.ts"
 import { type UploadAnswer, tusVersion, uploadsPath, uploadType } from "../contract/Resumable.ts"
 import { jobAnswer, videoAnswer } from "./Answers.ts"
 import { countUpload } from "./Metrics.ts"
