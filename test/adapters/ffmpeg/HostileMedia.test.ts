@@ -13,12 +13,12 @@ import { afterAll, beforeAll } from "vitest"
 import { posterArguments, transcodeArguments } from "../../../src/adapters/ffmpeg/Arguments.ts"
 import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
 import * as Sandbox from "../../../src/adapters/ffmpeg/Sandbox.ts"
-import { findOnPath } from "../../../src/adapters/process/programs.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { objection, SourceRejected } from "../../../src/domain/media/Source.ts"
 import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
 import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
 import { source } from "../../domain/support/sources.ts"
+import { bubblewrapWorks } from "../../support/bubblewrap.ts"
 import { ffmpegWith } from "../../support/media.ts"
 
 let folder: string
@@ -64,8 +64,6 @@ const disguised: ReadonlyArray<readonly [string, () => string]> = [
   ["a DASH manifest that names a file", () => manifest(`file://${at("other.ts")}`)],
   ["a session description", () => `v=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n`]
 ]
-
-const hasBubblewrap = (await findOnPath("bwrap")) !== undefined
 
 const encoder = { name: "libx264", codec: "h264", backend: "software", device: null } as const
 const plan = wholeSource(source({ width: 64, height: 36, frames: 50, duration: 2 }, []), { encoder })
@@ -243,7 +241,7 @@ layer(Probe.layer.pipe(Layer.provideMerge(surroundings)), { excludeTestServices:
       60_000
     )
 
-    describe.runIf(hasBubblewrap)("with bubblewrap", () => {
+    describe.runIf(bubblewrapWorks)("with bubblewrap", () => {
       it.effect("is nothing of a neighbour, even where ffmpeg is asked for it", () =>
         Effect.gen(function* () {
           const subprocess = yield* Subprocess

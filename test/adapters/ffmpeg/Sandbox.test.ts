@@ -6,8 +6,8 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { type Needs, open, type SandboxOptions } from "../../../src/adapters/ffmpeg/Sandbox.ts"
-import { findOnPath } from "../../../src/adapters/process/programs.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
+import { bubblewrapWorks } from "../../support/bubblewrap.ts"
 import { processesOf, until } from "../../support/programs.ts"
 
 let folder: string
@@ -60,10 +60,8 @@ const withPrograms = <A, E, R>(programs: Readonly<Record<string, string>>, effec
     (before) => Effect.sync(() => (process.env["PATH"] = before))
   )
 
-const hasBubblewrap = (await findOnPath("bwrap")) !== undefined
-
 layer(Subprocess.layer, { excludeTestServices: true, timeout: "60 seconds" })("ffmpeg's surroundings", (it) => {
-  describe.runIf(hasBubblewrap)("in a sandbox of bubblewrap", () => {
+  describe.runIf(bubblewrapWorks)("in a sandbox of bubblewrap", () => {
     it.effect("hold the files that were given and no others", () =>
       Effect.gen(function* () {
         const { lines } = yield* inside(
@@ -126,7 +124,7 @@ layer(Subprocess.layer, { excludeTestServices: true, timeout: "60 seconds" })("f
         const subprocess = yield* Subprocess
         const mark = `vlog-mark-${mode}-${process.pid}`
         const fixture = fileURLToPath(new URL("sandboxed.fixture.ts", import.meta.url))
-        const parent = yield* subprocess.start(process.execPath, [fixture, hasBubblewrap ? mode : "off", mark])
+        const parent = yield* subprocess.start(process.execPath, [fixture, bubblewrapWorks ? mode : "off", mark])
         yield* Stream.runHead(parent.lines)
         const running = processesOf(mark).filter(({ pid }) => pid !== parent.pid)
         assert.isNotEmpty(running)
