@@ -72,12 +72,16 @@ export const lateMkv = async (folder: string): Promise<Film> => {
   return { ...film, path, slug: "late" }
 }
 
-/** Long enough to be interrupted in the middle. `seed` makes it another file. */
+/** Long enough to be interrupted in the middle, and quickly made. `seed` makes it another file. */
 export const longMp4 = async (folder: string, seed: number): Promise<Film> => {
   const film = shape(640, 360, { numerator: 30, denominator: 1 }, 600 + seed)
   const slug = `long-${seed}`
   const path = join(folder, `${slug}.mp4`)
-  await ffmpeg([...inputs(film), "-map", "[a]", ...`${x264} -c:a aac -movflags +faststart`.split(" "), path])
+  const seconds = film.frames / 30
+  await ffmpegWith(
+    `-f lavfi -i testsrc2=s=640x360:r=30:d=${seconds} -f lavfi -i sine=d=${seconds} ${x264} -c:a aac -movflags +faststart`,
+    path
+  )
   return { ...film, path, slug }
 }
 

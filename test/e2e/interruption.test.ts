@@ -30,8 +30,11 @@ afterAll(async () => {
 })
 
 const farm = (film: Film, ...more: ReadonlyArray<string>) =>
-  // Short, so that the next start need not wait long for what a killed worker held.
-  start("start", [...more, "--data", data, "--port", String(port), film.path], { VLOG_WORKER_LEASE_SECONDS: "10" })
+  // Short, so that the next start need not wait long for what a killed worker held, nor we for a worker without an API.
+  start("start", [...more, "--data", data, "--port", String(port), film.path], {
+    VLOG_WORKER_LEASE_SECONDS: "10",
+    VLOG_WORKER_DRAIN_SECONDS: "5"
+  })
 
 const namesIn = (...path: ReadonlyArray<string>) => {
   const place = join(data, ...path)

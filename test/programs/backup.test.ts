@@ -11,13 +11,11 @@ import { Db } from "../../src/adapters/postgres/Db.ts"
 import { startCollector } from "../support/collector.ts"
 import { libpq, ownScratchDatabases } from "../support/backup.ts"
 import { TestDatabase } from "../support/postgres.ts"
+import { compileCache } from "../support/programs.ts"
 import { s3Credentials, TestS3 } from "../support/s3.ts"
 
 // Each test starts the whole program several times.
 vi.setConfig({ testTimeout: 180_000 })
-
-/** Half of the time of a short command is spent on reading its code. */
-const compileCache = join(tmpdir(), "vlog-test-compile-cache")
 
 const program = fileURLToPath(new URL("../../src/programs/backup.ts", import.meta.url))
 

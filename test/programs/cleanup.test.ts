@@ -17,11 +17,9 @@ import { FarmFigures } from "../../src/domain/ports/FarmFigures.ts"
 import { JobUpkeep } from "../../src/domain/ports/JobUpkeep.ts"
 import { cleanup, type CleanupOptions } from "../../src/domain/programs/Cleanup.ts"
 import { TestDatabase } from "../support/postgres.ts"
+import { compileCache } from "../support/programs.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
-
-/** Half of the time of a short command is spent on reading its code. */
-const compileCache = join(tmpdir(), "vlog-test-compile-cache")
 
 const program = fileURLToPath(new URL("../../src/programs/cleanup.ts", import.meta.url))
 

@@ -102,24 +102,27 @@ const tryModes = Effect.fnUntraced(function* (module: BackendModule, encoder: En
   return together(found)
 })
 
-const tryCandidate = (module: BackendModule, known: ReadonlySet<string>, candidate: Candidate) =>
+/** On a device one trial after the other: many at once would run into the number of sessions that a driver allows. */
+const tryCandidate = (module: BackendModule, known: ReadonlySet<string>, { device, problem, vendor }: Candidate) =>
   Effect.map(
-    Effect.forEach(module.encoders, ({ codec, name }) => {
-      const { device, problem, vendor } = candidate
-      const encoder: Encoder = {
-        name,
-        codec,
-        backend: module.backend,
-        device,
-        ...(vendor === undefined ? {} : { vendor })
-      }
-      if (!known.has(name)) return Effect.succeed(refusal(encoder, "this ffmpeg was built without it"))
-      return problem === undefined ? tryModes(module, encoder) : Effect.succeed(refusal(encoder, problem))
-    }),
+    Effect.forEach(
+      module.encoders,
+      ({ codec, name }) => {
+        const encoder: Encoder = {
+          name,
+          codec,
+          backend: module.backend,
+          device,
+          ...(vendor === undefined ? {} : { vendor })
+        }
+        if (!known.has(name)) return Effect.succeed(refusal(encoder, "this ffmpeg was built without it"))
+        return problem === undefined ? tryModes(module, encoder) : Effect.succeed(refusal(encoder, problem))
+      },
+      { concurrency: device === null ? module.encoders.length : 1 }
+    ),
     together
   )
 
-/** One trial after the other on a backend: many at once would run into the number of sessions that a driver allows. */
 const tryBackend = (module: BackendModule, known: ReadonlySet<string>, machine: Machine) => {
   const candidates = module.candidates(machine)
   if (typeof candidates !== "string") {
