@@ -4,8 +4,8 @@
  *
  *     node bench/telemetry.ts                              20 turns of each, 1 s a turn, 10 claimers
  */
+import { fork } from "node:child_process"
 import { once } from "node:events"
-import { Worker } from "node:worker_threads"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Option, Redacted, References } from "effect"
 import { Db } from "../src/adapters/postgres/Db.ts"
@@ -36,7 +36,7 @@ const fill = `
   )
   insert into task (job_id, kind) select id, 'whole' from jobs`
 
-const collector = new Worker(new URL("support/deafCollector.ts", import.meta.url))
+const collector = fork(new URL("support/deafCollector.ts", import.meta.url))
 const [port] = await once(collector, "message")
 
 // The exporter of spans reads the environment itself.
@@ -111,6 +111,6 @@ const program = Effect.gen(function* () {
   ])
   const ratio = median(rates.on.map((rate, index) => rate / rates.off[index]!))
   console.log(`on / off, median of the pairs: ${ratio.toFixed(2)} (wanted: 0.90 or more)`)
-}).pipe(Effect.scoped, Effect.provide(bench), Effect.ensuring(Effect.promise(() => collector.terminate())))
+}).pipe(Effect.scoped, Effect.provide(bench), Effect.ensuring(Effect.sync(() => collector.kill())))
 
 NodeRuntime.runMain(program)

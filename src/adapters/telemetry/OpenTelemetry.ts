@@ -27,7 +27,7 @@ export interface Identity {
 }
 
 /** A collector that does not answer is waited for no longer, all signals together. */
-const shutdownMillis = 900
+const shutdownMillis = 800
 
 const traces = () => {
   const ids = new PromisedIds()
