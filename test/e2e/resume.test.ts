@@ -1,6 +1,11 @@
-/** A job whose workers die in the middle of it: the next goes on with what they uploaded, and nobody can see where. */
+/**
+ * A job whose workers die in the middle of it: the next goes on with what they uploaded, and nobody can see where. And one
+ * whose source comes slowly, and not always as it should.
+ */
 import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
 import { existsSync, readdirSync } from "node:fs"
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -36,10 +41,10 @@ const partsOf = (lease: string) => readdirSync(join(attemptsPath(), lease)).leng
 const leases = () => (existsSync(attemptsPath()) ? readdirSync(attemptsPath()) : [])
 
 /** Tells how many frames it encoded, as often as it is asked. */
-const startWorker = async () => {
+const startWorker = async (api = address) => {
   const port = await freePort()
   const program = start("worker", [], {
-    VLOG_WORKER_API_URL: address,
+    VLOG_WORKER_API_URL: api,
     VLOG_WORKER_API_KEY: key,
     VLOG_WORKER_WORK_DIR: join(folder, "work"),
     VLOG_WORKER_HEALTH_PORT: String(port),
@@ -57,10 +62,10 @@ const startWorker = async () => {
   return { program, encoded }
 }
 
-const upload = async (name: string) => {
+const upload = async (name: string, path = film) => {
   const { video } = await asAdmin<{ video: { slug: string } }>(`/api/videos?filename=${name}.mp4`, {
     method: "POST",
-    body: await readFile(film)
+    body: await readFile(path)
   })
   return video.slug
 }
@@ -187,5 +192,102 @@ describe("a job whose workers die", () => {
     assert.deepStrictEqual(readdirSync(join(folder, "work")), [])
     const workers = processesOf(folder).filter(({ command }) => /ffmpeg|worker\.ts/.test(command))
     assert.deepStrictEqual(workers, [])
+  })
+})
+
+const bytesOf = async (answer: IncomingMessage) => {
+  const chunks: Array<Buffer> = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks)
+}
+
+describe("a source that comes slowly", () => {
+  /** In three segments; large enough for its encoding to begin early, and with its index in front. */
+  const film = () => join(folder, "slow.mp4")
+  const slowFrames = 180
+  const noisy = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -crf 8 -g 250 -c:a aac -movflags +faststart"
+
+  let server: Server
+  let worker: Program
+  /** Sends what is left of the next source. */
+  let finish: (rest: Buffer, response: ServerResponse) => void
+  /** What was asked of it, in order. */
+  let given: Array<string> = []
+  let attemptsBefore = new Set<string>()
+
+  const firstSegmentsAreThere = () => leases().some((lease) => !attemptsBefore.has(lease) && partsOf(lease) >= 4)
+
+  const giveSource = async (answer: IncomingMessage, response: ServerResponse) => {
+    const bytes = await bytesOf(answer)
+    given.push(answer.headers["content-range"] ?? "all")
+    if (given.length > 1) return response.end(bytes)
+    const share = Math.round(bytes.length * 0.8)
+    response.write(bytes.subarray(0, share))
+    await until("the first segments of pictures and sound are there", firstSegmentsAreThere, {
+      within: 60_000,
+      details: () => worker.output()
+    })
+    finish(bytes.subarray(share), response)
+  }
+
+  /** Stands between the worker and the API. */
+  const pass = (asked: IncomingMessage, response: ServerResponse) => {
+    const { headers, method, url } = asked
+    const passed = request(`${address}${url}`, { method: method!, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers)
+      if (url!.includes("/worker/source/")) void giveSource(answer, response)
+      else answer.pipe(response)
+    })
+    passed.on("error", () => response.destroy())
+    asked.pipe(passed)
+  }
+
+  const uploadSlow = (name: string, end: typeof finish) => {
+    finish = end
+    given = []
+    attemptsBefore = new Set(leases())
+    return upload(name, film())
+  }
+
+  beforeAll(async () => {
+    await ffmpegWith(
+      `-f lavfi -i testsrc2=s=426x240:r=15:d=12,noise=alls=40:allf=t -f lavfi -i sine=f=440:r=48000:d=12 ${noisy}`,
+      film()
+    )
+    server = await new Promise<Server>((done) => {
+      const server = createServer(pass).listen(0, "127.0.0.1", () => done(server))
+    })
+    worker = (await startWorker(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)).program
+  })
+
+  afterAll(() => {
+    worker.kill("SIGKILL")
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it("is encoded and sent before all of it is there, and goes on where its connection broke", async () => {
+    const slug = await uploadSlow("slow", (_, response) => response.destroy())
+    await published(slug, worker)
+    assert.lengthOf(given, 2)
+    assert.match(given[1]!, /^bytes [1-9]/)
+    const { video } = await readHls(`${address}/videos/${slug}/master.m3u8`, join(folder, slug))
+    for (const variant of video) {
+      const shown = await watch(variant.path)
+      assert.strictEqual(shown.complaints, "")
+      assert.strictEqual(shown.frames, slowFrames)
+    }
+  })
+
+  it("is not published where it was spoiled on its way, and nobody goes on with what was made of it", async () => {
+    const slug = await uploadSlow("spoiled", (rest, response) => {
+      rest[rest.length - 5000]! ^= 1
+      response.end(rest)
+    })
+    await worker.said('"task failed"')
+    assert.include(worker.output(), "The source arrived with")
+    const { video } = await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${slug}`)
+    assert.isNull(video.published_at)
+    await worker.said(/"planned".*"resumedSegments":0.*"attempt":2/)
   })
 })

@@ -127,12 +127,13 @@ const seekOptions = (seconds: number): ReadonlyArray<string> =>
   seconds === 0 ? [] : ["-itsoffset", seconds.toFixed(6), "-noaccurate_seek", "-ss", seconds.toFixed(6)]
 
 /**
- * `folderOf` gives each rendition's folder, which must exist. Pictures begin with the segment of number `firstSegment`;
- * sound is made whole always, because its encoder needs what comes before, and costs next to nothing.
+ * A `source` that is null comes through standard input. `folderOf` gives each rendition's folder, which must exist.
+ * Pictures begin with the segment of number `firstSegment`; sound is made whole always, because its encoder needs what
+ * comes before, and costs next to nothing.
  */
 export const transcodeArguments = (
   plan: TranscodePlan,
-  paths: { readonly source: string; folderOf(rendition: string): string },
+  paths: { readonly source: string | null; folderOf(rendition: string): string },
   firstSegment = 0
 ): ReadonlyArray<string> => {
   const first = firstSegment * plan.grid.framesPerSegment

@@ -39,10 +39,10 @@ const maxStreams = 256
 /** The most that one allocation may be; no plane of the largest picture needs as much. */
 const maxAllocation = 512 * 1024 ** 2
 
-/** Placed before `-i`; the same for ffmpeg and ffprobe. */
-export const inputOptions = (path: string): ReadonlyArray<string> => [
+/** Up to and with `-i`, of a file or of what comes through standard input; the same for ffmpeg and ffprobe. */
+export const inputOptions = (path: string | null): ReadonlyArray<string> => [
   "-protocol_whitelist",
-  "file",
+  path === null ? "pipe" : "file",
   "-format_whitelist",
   demuxers.join(","),
   "-max_alloc",
@@ -52,5 +52,5 @@ export const inputOptions = (path: string): ReadonlyArray<string> => [
   "-max_pixels",
   String(maxPixels),
   "-i",
-  `file:${path}`
+  path === null ? "pipe:0" : `file:${path}`
 ]

@@ -1,11 +1,13 @@
 /** MediaProbe by ffprobe. */
 import { Duration, Effect, Layer, Schema, Stream } from "effect"
 import { open, stat } from "node:fs/promises"
+import type { ArrivingSource } from "../../domain/media/ArrivingSource.ts"
 import { SourceRejected } from "../../domain/media/Source.ts"
 import { MediaProbe, ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
 import { Subprocess } from "../process/Subprocess.ts"
 import { lastWords } from "./FailureReason.ts"
 import { inputOptions } from "./InputOptions.ts"
+import { makeOutline } from "./Outline.ts"
 import { Sandbox } from "./Sandbox.ts"
 import { collectPacket, packetEntries, type PacketTimes, probeEntries, ProbeOutput, toSource } from "./ProbeOutput.ts"
 
@@ -93,7 +95,12 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
       return source ?? (yield* notAVideo("it has no moving pictures"))
     })
 
-    return MediaProbe.of({ probe })
+    const foresee = Effect.fn("MediaProbe.foresee")(function* (source: ArrivingSource) {
+      const outline = yield* makeOutline(source)
+      return outline === null ? null : yield* probe(outline)
+    }, Effect.scoped)
+
+    return MediaProbe.of({ probe, foresee })
   })
 )
 

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto"
 import { access, mkdir, readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { Fingerprint } from "../../domain/ids.ts"
+import type { ArrivingSource } from "../../domain/media/ArrivingSource.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
@@ -17,6 +18,7 @@ import { environmentFor, listName, posterArguments, posterAt, transcodeArguments
 import { detect, tryOut } from "./Detection.ts"
 import { makeComplaints, objectionTo } from "./Ending.ts"
 import { cause, failureReason } from "./FailureReason.ts"
+import { makeFeed } from "./Feed.ts"
 import { passes } from "./Passes.ts"
 import { makeProgressReader } from "./ProgressLines.ts"
 import { Sandbox } from "./Sandbox.ts"
@@ -74,7 +76,7 @@ export interface TranscoderOptions {
 
 interface TranscodeJob {
   readonly plan: TranscodePlan
-  readonly source: string
+  readonly source: string | ArrivingSource
   readonly folder: string
   readonly madeSegments?: number
   readonly held?: Effect.Effect<boolean>
@@ -109,17 +111,20 @@ const make = (options: TranscoderOptions) =>
         })
       )
 
+      const file = typeof job.source === "string" ? job.source : null
+      const feed = typeof job.source === "string" ? null : makeFeed(job.source)
       const child = yield* subprocess.start(
         "ffmpeg",
-        transcodeArguments(job.plan, { source: job.source, folderOf }, job.madeSegments),
+        transcodeArguments(job.plan, { source: file, folderOf }, job.madeSegments),
         {
           ...sandbox.around({
             purpose: "encode",
-            reads: [job.source],
+            reads: file === null ? [] : [file],
             writes: [job.folder],
             devices: job.plan.encoder.backend !== "software",
             env: environmentFor(job.plan.encoder)
           }),
+          stdin: file === null ? "pipe" : "ignore",
           stderr: "lines"
         }
       )
@@ -156,7 +161,9 @@ const make = (options: TranscoderOptions) =>
         yield* Effect.sleep(lookEvery)
         yield* look
         yield* rest(yield* job.held ?? Effect.succeed(false))
-        const still = Number((yield* Clock.monotonicTimeNanos) - advancedAt) / 1e6
+        const now = yield* Clock.monotonicTimeNanos
+        if (feed?.waits() === true) advancedAt = now
+        const still = Number(now - advancedAt) / 1e6
         if (still > Duration.toMillis(options.stallAfter)) {
           return yield* new TranscodeFailed({
             reason: "stalled",
@@ -166,8 +173,12 @@ const make = (options: TranscoderOptions) =>
         }
       }).pipe(Effect.forever)
 
-      const toTheEnd = Effect.all([follow, listen], { concurrency: 2, discard: true })
-      yield* Effect.raceFirst(Effect.andThen(toTheEnd, child.exit), watch)
+      const readAll = Effect.all([follow, listen], { concurrency: 2, discard: true })
+      const toTheEnd = Effect.all([Effect.andThen(readAll, child.exit), feed?.into(child) ?? Effect.void], {
+        concurrency: 2,
+        discard: true
+      })
+      yield* Effect.raceFirst(toTheEnd, watch)
       yield* look
       const damage = complaints.read()
       const stderr = yield* child.stderrTail

@@ -95,7 +95,9 @@ const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
 
   const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
 
-  return Workspace.of({ open, room: assertRoom(0), digest, remove, space })
+  const room = Effect.flatMap(stillToCome, assertRoom)
+
+  return Workspace.of({ open, room, digest, remove, space })
 }
 
 export interface WorkspaceOptions {

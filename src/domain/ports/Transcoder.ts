@@ -2,6 +2,7 @@
 import type { Effect, Stream } from "effect"
 import { Context, Schema } from "effect"
 import type { Fingerprint } from "../ids.ts"
+import type { ArrivingSource } from "../media/ArrivingSource.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import type { RenditionName } from "../media/Rendition.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
@@ -42,10 +43,12 @@ export class Transcoder extends Context.Service<
     /**
      * Runs until the last file is ready; ending the stream early stops the encoder. Files lie below `folder`. Where the
      * first `madeSegments` segments of the pictures are there already, it makes those after them, and all of the sound.
+     * From a source that is arriving it makes the same files, as far ahead as the bytes are; it begins at the beginning.
      */
     transcode(job: {
       readonly plan: TranscodePlan
-      readonly source: string
+      /** The path of a whole one. */
+      readonly source: string | ArrivingSource
       readonly folder: string
       readonly madeSegments?: number
       /** Asked again and again: whether the encoder is to rest, which costs neither work nor patience. */

@@ -61,8 +61,15 @@ export class WorkerApi extends Context.Service<
       task: ClaimedTask,
       report: { readonly progress: Progress; readonly facts: SourceFacts | null }
     ): Effect.Effect<void, ApiError>
-    /** Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. */
-    download(task: ClaimedTask, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+    /**
+     * Resumes where a connection broke, and succeeds only with exactly the bytes that were uploaded. Tells how many have
+     * `arrived`, which are fewer than before where a server starts anew.
+     */
+    download(
+      task: ClaimedTask,
+      path: string,
+      arrived: (bytes: number) => Effect.Effect<void>
+    ): Effect.Effect<void, ApiError | WorkspaceError>
     /** Says which encoder works on the task, and asks what an earlier attempt with the same one left. */
     begin(task: ClaimedTask, fingerprint: Fingerprint): Effect.Effect<Option.Option<Leavings>, ApiError>
     /** Takes over files of an earlier attempt, without sending them. */

@@ -30,7 +30,7 @@ export class Workspace extends Context.Service<
      * there is no room for the source's `bytes`.
      */
     open(lease: LeaseId, extension: string, bytes: number): Effect.Effect<TaskFolder, WorkspaceError, Scope.Scope>
-    /** Fails as `full` while the disk is so full that what is written to it may be lost. */
+    /** Fails as `full` while the disk is so full that what is written to it, or is still to come of sources, may be lost. */
     readonly room: Effect.Effect<void, WorkspaceError>
     digest(file: {
       readonly rendition: RenditionName

@@ -1,5 +1,5 @@
 /** What an attempt tells while it goes on. */
-import type { Progress, RenditionProgress } from "../jobs/Progress.ts"
+import type { Progress, RenditionProgress, Step } from "../jobs/Progress.ts"
 import { percentOf } from "../jobs/Progress.ts"
 import * as FrameRate from "../media/FrameRate.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
@@ -12,6 +12,11 @@ export interface AttemptReport {
   readonly progress: Progress
   readonly facts: SourceFacts | null
 }
+
+/** The next step, with the percent of the whole at which it begins. */
+export const enter =
+  (step: Step, percent: number) =>
+  ({ facts, progress }: AttemptReport): AttemptReport => ({ facts, progress: { ...progress, step, percent } })
 
 const share = { first: 10, last: 97 }
 

@@ -1,6 +1,7 @@
 /** The files of an attempt on their way: out of the encoder, looked into, uploaded and off the disk. */
 import { type Duration, Effect, Metric, Ref, Stream } from "effect"
 import type { Resumption } from "../jobs/Resumption.ts"
+import type { ArrivingSource } from "../media/ArrivingSource.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
@@ -22,15 +23,13 @@ const uploadsAtOnce = 4
 /** `sent` counts what the API was given: only while it is 0 may another encoder begin. */
 export const sendingOutput = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
-  /** Its path. */
-  readonly source: string
   readonly report: Ref.Ref<AttemptReport>
   /** How long a worker that is told to stop waits. */
   readonly drainFor: Duration.Duration
   /** What the job's history should know of this attempt. */
   readonly notes: Ref.Ref<ReadonlyArray<string>>
 }) {
-  const { notes, report, source, task } = options
+  const { notes, report, task } = options
   const api = yield* WorkerApi
   const workspace = yield* Workspace
   const transcoder = yield* Transcoder
@@ -88,7 +87,11 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   })
 
   /** All of the plan, or what an earlier attempt left to do of it. */
-  const make = Effect.fnUntraced(function* (plan: TranscodePlan, output: string, resumed: Resumption | null) {
+  const make = Effect.fnUntraced(function* (
+    plan: TranscodePlan,
+    { output, source }: { readonly source: string | ArrivingSource; readonly output: string },
+    resumed: Resumption | null
+  ) {
     const job = { plan, source, folder: output, held: Ref.get(held) }
     const afresh = deliver(plan, output, transcoder.transcode(job), null)
     if (resumed === null) return yield* afresh

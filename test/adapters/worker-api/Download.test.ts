@@ -93,7 +93,7 @@ const download = (script: ReadonlyArray<Answer>) =>
     answers = [...script]
     const path = join(folder, randomUUID())
     const api = yield* WorkerApi
-    yield* api.download(task, path)
+    yield* api.download(task, path, () => Effect.void)
     assert.deepStrictEqual(answers, [], "every answer was asked for")
     return yield* Effect.promise(() => readFile(path))
   }).pipe(

@@ -54,6 +54,8 @@ const working = Effect.fnUntraced(function* (options: Options, own: Partial<Para
     encoders = yield* Encoders
     return yield* work({ ...settings, ...own })
   }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
+  // It comes to where it waits before time passes.
+  yield* TestClock.adjust(Duration.zero)
   return {
     ...worker,
     fiber,

@@ -129,6 +129,7 @@ export const makeWorker = (
   options: {
     readonly api?: Partial<Api>
     readonly probe?: MediaProbe["Service"]["probe"]
+    readonly foresee?: MediaProbe["Service"]["foresee"]
     /** Seconds between one finished file and the next. */
     readonly encodeSeconds?: number
     readonly transcode?: Transcoder["Service"]["transcode"]
@@ -193,7 +194,7 @@ export const makeWorker = (
           noted("heartbeat", report, api.heartbeat?.(report) ?? Effect.succeed({ welcome: true, cancelled: [] })),
         claim: noted("claim", null, api.claim ?? Effect.succeedNone),
         renew: (task, report) => noted("renew", report, api.renew?.(task, report) ?? Effect.void),
-        download: (task, path) => noted("download", path, api.download?.(task, path) ?? Effect.void),
+        download: (task, path, arrived) => noted("download", path, api.download?.(task, path, arrived) ?? Effect.void),
         begin: (task, fingerprint) => noted("begin", fingerprint, api.begin?.(task, fingerprint) ?? Effect.succeedNone),
         adopt: (task, from) => noted("adopt", from, api.adopt?.(task, from) ?? Effect.void),
         upload: (task, file, path) => noted("upload", file, api.upload?.(task, file, path) ?? Effect.void),
@@ -221,7 +222,13 @@ export const makeWorker = (
         space: Effect.succeed({ free: 1e9, size: 2e9 })
       })
     ),
-    Layer.succeed(MediaProbe, MediaProbe.of({ probe: options.probe ?? (() => Effect.succeed(source())) })),
+    Layer.succeed(
+      MediaProbe,
+      MediaProbe.of({
+        probe: options.probe ?? (() => Effect.succeed(source())),
+        foresee: options.foresee ?? (() => Effect.succeed(null))
+      })
+    ),
     Encoders.layer.pipe(
       Layer.provideMerge(
         Layer.succeed(

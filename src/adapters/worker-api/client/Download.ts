@@ -47,7 +47,7 @@ const fetchRest = Effect.fnUntraced(
     request: HttpClientRequest.HttpClientRequest,
     file: FileHandle,
     arrived: Ref.Ref<Arrived>,
-    path: string
+    { path, tell }: { readonly path: string; tell(bytes: number): Effect.Effect<void> }
   ) {
     const before = yield* Ref.get(arrived)
     const response = yield* client.execute(
@@ -67,6 +67,7 @@ const fetchRest = Effect.fnUntraced(
           hash.update(chunk)
           bytes += chunk.length
           yield* Ref.set(arrived, { bytes, hash })
+          yield* tell(bytes)
         })
       )
     )
@@ -82,6 +83,8 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
   readonly headers: Readonly<Record<string, string | Redacted.Redacted>>
   readonly task: ClaimedTask
   readonly path: string
+  /** Told how many bytes are in the file. */
+  readonly arrived: (bytes: number) => Effect.Effect<void>
 }) {
   const { path, task } = options
   const request = HttpClientRequest.get(`${options.address}/api/worker/source/${task.videoId}`).pipe(
@@ -95,7 +98,7 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
     (file) => Effect.ignore(Effect.tryPromise(() => file.close()))
   )
   const arrived = yield* Ref.make(nothing())
-  yield* fetchRest(options.client, options.address, request, file, arrived, path).pipe(
+  yield* fetchRest(options.client, options.address, request, file, arrived, { path, tell: options.arrived }).pipe(
     Effect.andThen(Ref.get(arrived)),
     Effect.filterOrFail(
       ({ bytes }) => bytes >= task.source.bytes,

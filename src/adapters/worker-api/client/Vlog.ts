@@ -230,9 +230,16 @@ export const makeVlog = (options: {
     ),
     renew: (task, report) =>
       Effect.asVoid(taskError(client.worker.progress({ ...params(task), payload: progressReport(report) }))),
-    download: (task, path) =>
+    download: (task, path, arrived) =>
       Effect.flatMap(sourceSize(task), (bytes) =>
-        download({ client: http, address, headers, task: { ...task, source: { ...task.source, bytes } }, path })
+        download({
+          client: http,
+          address,
+          headers,
+          task: { ...task, source: { ...task.source, bytes } },
+          path,
+          arrived
+        })
       ),
     // It knows nothing of what was uploaded before.
     begin: () => Effect.succeedNone,

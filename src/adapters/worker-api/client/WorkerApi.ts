@@ -211,7 +211,8 @@ const make = (options: ClientOptions) =>
       renew,
       begin,
       adopt,
-      download: (task, path) => download({ client: http, address, headers: headersOf(task), task, path }),
+      download: (task, path, arrived) =>
+        download({ client: http, address, headers: headersOf(task), task, path, arrived }),
       upload: Effect.fn("WorkerApi.upload")(send, again),
       complete,
       fail: (task, failure) =>
