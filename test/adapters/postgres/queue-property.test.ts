@@ -16,6 +16,14 @@ import { Queue } from "../../support/queue/store.ts"
 
 const sequences = Number(process.env["VLOG_TEST_SEQUENCES"] ?? 500)
 
+/** What goes wrong seldom is found in a second with the right seed, and in a minute with most others. */
+const seeds: Readonly<Record<string, string>> = {
+  "the sweeper takes from the living": "m3",
+  "whoever asks is told that it completed": "m8"
+}
+
+const seedOf = (mutant: string) => seeds[mutant] ?? "mutants"
+
 const queue = (
   rewriting: ReadonlyArray<Rewriting>,
   store: Layer.Layer<JobStore, unknown, Db> = PostgresJobStore.layer
@@ -31,7 +39,7 @@ describe("the queue in PostgreSQL", { timeout: 600_000 }, () => {
   for (const [name, rewriting] of Object.entries(rewritings)) {
     it.live(`would be found out with: ${name}`, () =>
       Effect.gen(function* () {
-        const runs = yield* found(sequences)
+        const runs = yield* found(sequences, seedOf(name))
         assert.isTrue((yield* Rewritten).has(rewriting.from), "the statement is written otherwise now: mend the mutant")
         assert.isNotNull(runs)
       }).pipe(Effect.provide(queue([rewriting])))
@@ -41,7 +49,7 @@ describe("the queue in PostgreSQL", { timeout: 600_000 }, () => {
   for (const [name, store] of Object.entries(stores)) {
     it.live(`would be found out with: ${name}`, () =>
       Effect.gen(function* () {
-        const runs = yield* found(sequences)
+        const runs = yield* found(sequences, seedOf(name))
         assert.isNotNull(runs)
       }).pipe(Effect.provide(queue([], store)))
     )
