@@ -14,6 +14,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs, promisify } from "node:util"
+import { imageFlags } from "./support/image.ts"
 
 const { values } = parseArgs({
   options: {
@@ -31,10 +32,6 @@ if (values.help) {
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const run = promisify(execFile)
-
-/** `ENTRYPOINT ["node", "--flag", "/app/run.js"]`: what lies between the first and the last. */
-const entrypoint = /^ENTRYPOINT (\[.*\])$/m.exec(await readFile(join(root, "Dockerfile.worker"), "utf8"))?.[1] ?? "[]"
-const flags = (JSON.parse(entrypoint) as ReadonlyArray<string>).slice(1, -1)
 
 const ticksASecond = 100
 
@@ -82,7 +79,7 @@ const start = async (folder: string) => {
   }).listen(0, "127.0.0.1")
   await new Promise((listening) => api.once("listening", listening))
   const began = performance.now()
-  const worker = spawn(process.execPath, [...flags, join(folder, "run.js"), "worker"], {
+  const worker = spawn(process.execPath, [...imageFlags, join(folder, "run.js"), "worker"], {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       PATH: process.env["PATH"],
@@ -113,12 +110,12 @@ const folder = await mkdtemp(join(tmpdir(), "vlog-startup-"))
 try {
   await run(process.execPath, [join(root, "scripts/bundle.mjs"), folder, "worker"])
   // As the image does: fills the cache, and ends for want of settings.
-  await run(process.execPath, [...flags, join(folder, "run.js"), "worker"], { env: {} }).catch(() => {})
+  await run(process.execPath, [...imageFlags, join(folder, "run.js"), "worker"], { env: {} }).catch(() => {})
   const rounds: Array<Awaited<ReturnType<typeof start>>> = []
   for (let round = 0; round < Number(values.rounds); round++) rounds.push(await start(folder))
   const median = (pick: (round: (typeof rounds)[number]) => number) =>
     rounds.map(pick).toSorted((a, b) => a - b)[rounds.length >> 1] ?? NaN
-  console.log(`Node.js ${process.version} ${flags.join(" ")}, median of ${rounds.length} starts`)
+  console.log(`Node.js ${process.version} ${imageFlags.join(" ")}, median of ${rounds.length} starts`)
   console.log(`first heartbeat    ${median((round) => round.milliseconds).toFixed(0)} ms (wanted: 500)`)
   console.log(`  processor time   ${median((round) => round.seconds).toFixed(2)} s`)
   console.log(

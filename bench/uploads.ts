@@ -1,12 +1,14 @@
 /**
- * What an upload costs the Worker API, beside a bare node:http server that writes to the disk, and one that also takes the
- * SHA-256: processor seconds a gigabyte and peak memory, each in a fresh process, one after the other in one run.
+ * What an upload costs the Worker API, beside a bare node:http server that writes each body to a file and syncs it (no
+ * digest, no name, no database), and one that also takes the SHA-256: processor seconds a gigabyte and peak memory, each
+ * in a fresh process that has answered some hundred small requests before, one after the other in one run.
  *
  *     node bench/uploads.ts                            64 MB and 4 GB
- *     node bench/uploads.ts --megabytes 64 --ways post,tus
+ *     node bench/uploads.ts --megabytes 64 --ways node,node-sha256,post,tus
  *
  * `post`: POST /api/videos. `tus`: a resumable upload in one piece. `resumed`: the same in two, so that its digest takes
- * reading it again. `segments`: 4 MB each, as a worker brings them; needs ffmpeg, which makes the one they are all of.
+ * reading it again. `segments`: 4 MB each, as a worker brings them, beside the bare servers with bodies of that size;
+ * needs ffmpeg, which makes the one they are all of.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
@@ -19,8 +21,10 @@ import { bench, Place, print } from "./support/backup.ts"
 import { cpuOf, peakOf, type Running, startBare, startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
+const allWays = "node,node-sha256,post,tus,resumed,node-segments,node-sha256-segments,segments"
+
 if (process.argv.includes("--help")) {
-  console.log("node bench/uploads.ts [--megabytes 64,4096] [--ways node,node-sha256,post,tus,resumed,segments]")
+  console.log(`node bench/uploads.ts [--megabytes 64,4096] [--ways ${allWays}]`)
   process.exit(0)
 }
 
@@ -30,9 +34,11 @@ const words = (name: string, otherwise: string) => {
 }
 
 const sizes = words("megabytes", "64,4096").map((text) => Number(text) * 1024 * 1024)
-const ways = words("ways", "node,node-sha256,post,tus,resumed,segments")
+const ways = words("ways", allWays)
 const secret = randomBytes(24).toString("hex")
 const segmentBytes = 4 * 1024 * 1024
+/** So many requests, and so small, until the server's code is compiled for what comes. */
+const warmUp = { requests: 300, bytes: 64 * 1024 }
 const block = randomBytes(1024 * 1024)
 const agent = new Agent({ keepAlive: true, maxSockets: 4 })
 
@@ -103,14 +109,23 @@ const upload = async (address: string, bytes: number, cuts: ReadonlyArray<number
   }
 }
 
+/** Bodies of the size of a segment, and what is left. */
+const inSegments = async (bytes: number, each: (size: number) => Promise<unknown>) => {
+  for (let left = bytes; left > 0; left -= segmentBytes) await each(Math.min(left, segmentBytes))
+}
+
 /** As the uploads need it: a video whose job a worker holds. */
 const prepareSegments = async (address: string) => {
   const { cmaf } = await makeFilm()
   const small = cmaf["360p"]!.get("seg_0000.m4s")!
   // Its pictures are the last box: longer, as those of a large segment are.
   const mediaAt = small.lastIndexOf("mdat", undefined, "latin1") - 4
-  const segment = Buffer.concat([small, Buffer.alloc(segmentBytes - small.length, block)])
-  segment.writeUInt32BE(segmentBytes - mediaAt, mediaAt)
+  const segmentOf = (size: number) => {
+    const body = Buffer.concat([small, Buffer.alloc(Math.max(0, size - small.length), block)])
+    body.writeUInt32BE(body.length - mediaAt, mediaAt)
+    return { body, sha256: createHash("sha256").update(body).digest("hex") }
+  }
+  const segments = new Map([segmentBytes, warmUp.bytes].map((size) => [size, segmentOf(size)]))
   const json = { ...admin, "content-type": "application/json" }
   const worker = await send(
     address,
@@ -122,20 +137,18 @@ const prepareSegments = async (address: string) => {
   const key = { "x-worker-api-key": worker.json.api_key as string }
   await send(address, "POST", "/api/videos?filename=a.mp4", admin, 1000)
   const { json: claim } = await send(address, "POST", "/api/worker/claim", key)
-  const headers = {
-    ...key,
-    "content-type": "application/octet-stream",
-    "x-content-sha256": createHash("sha256").update(segment).digest("hex")
-  }
-  return async (bytes: number) => {
-    for (let n = 0; n < bytes / segmentBytes; n++) {
-      const name = `seg_${String(n).padStart(4, "0")}.m4s`
-      await send(address, "POST", `/api/worker/upload/${claim.video_id}/segment/360p/${name}`, headers, segment)
-    }
-  }
+  let n = 0
+  return (bytes: number) =>
+    inSegments(bytes, (size) => {
+      const { body, sha256 } = segments.get(size)!
+      const headers = { ...key, "content-type": "application/octet-stream", "x-content-sha256": sha256 }
+      const name = `seg_${String(n++).padStart(4, "0")}.m4s`
+      return send(address, "POST", `/api/worker/upload/${claim.video_id}/segment/360p/${name}`, headers, body)
+    })
 }
 
 const workOf = async (way: string, address: string): Promise<(bytes: number) => Promise<unknown>> => {
+  const toBare = (bytes: number) => send(address, "POST", "/", { "content-type": "application/octet-stream" }, bytes)
   switch (way) {
     case "post":
       return (bytes) => send(address, "POST", "/api/videos?filename=film.mp4", admin, bytes)
@@ -146,15 +159,14 @@ const workOf = async (way: string, address: string): Promise<(bytes: number) => 
     case "segments":
       return prepareSegments(address)
   }
-  return (bytes) => send(address, "POST", "/", { "content-type": "application/octet-stream" }, bytes)
+  return way.endsWith("-segments") ? (bytes) => inSegments(bytes, toBare) : toBare
 }
 
 const measure = async (way: string, bytes: number, start: () => Promise<Running>) => {
   const server = await start()
   try {
     const work = await workOf(way, server.address)
-    // Reads code and warms up.
-    await work(segmentBytes)
+    for (let n = 0; n < warmUp.requests; n++) await work(warmUp.bytes)
     const before = await cpuOf(server.pid)
     const began = performance.now()
     await work(bytes)
@@ -184,15 +196,15 @@ const program = Effect.gen(function* () {
   const table: Array<ReadonlyArray<string | number>> = []
   for (const bytes of sizes) {
     const floors = new Map<string, number>()
-    const ratio = (cpu: number, floor: string) => {
-      const other = floors.get(floor)
+    const ratio = (way: string, cpu: number, floor: string) => {
+      const other = floors.get(way.endsWith("segments") ? `${floor}-segments` : floor)
       return other === undefined ? "-" : `${(cpu / other).toFixed(2)} x`
     }
     for (const way of ways) {
       const isFloor = way.startsWith("node")
       yield* Effect.promise(() => mkdir(storage, { recursive: true }))
       const { cpu, peak, rate } = yield* Effect.promise(() =>
-        measure(way, bytes, () => (isFloor ? startBare(way, storage) : startOurs(api, env)))
+        measure(way, bytes, () => (isFloor ? startBare(way.replace("-segments", ""), storage) : startOurs(api, env)))
       )
       if (isFloor) floors.set(way, cpu)
       yield* Effect.promise(() => rm(storage, { recursive: true, force: true }))
@@ -200,8 +212,8 @@ const program = Effect.gen(function* () {
         `${bytes / 1024 / 1024} MiB`,
         way,
         cpu.toFixed(2),
-        ratio(cpu, "node"),
-        ratio(cpu, "node-sha256"),
+        ratio(way, cpu, "node"),
+        ratio(way, cpu, "node-sha256"),
         peak.toFixed(0),
         rate.toFixed(0)
       ])

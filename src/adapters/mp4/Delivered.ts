@@ -3,7 +3,7 @@ import { Result } from "effect"
 import type { DeliveredFacts, DeliveredPath, MuxedTrack } from "../../domain/media/Delivered.ts"
 import { parseMediaPlaylist } from "../../domain/media/MediaPlaylistText.ts"
 import { combined } from "./Fragments.ts"
-import { head, isJpeg, Malformed, readSkeleton, readText, type Skeleton } from "./Skeleton.ts"
+import { head, isJpeg, Malformed, readSkeleton, readText, type Skeleton, withFile } from "./Skeleton.ts"
 
 const nonEmpty = <A>(values: ReadonlyArray<A>, otherwise: string): readonly [A, ...Array<A>] => {
   const [first, ...rest] = values
@@ -45,29 +45,30 @@ const other: DeliveredFacts = { _tag: "Other" }
 /** The protocol's smallest file. */
 const leastBytes = 8
 
-export const deliveredFacts = async (path: DeliveredPath, at: string): Promise<DeliveredFacts> => {
-  const start = await head(at)
-  if (start.length < leastBytes) throw new Malformed("it is shorter than any such file")
-  switch (path.slice(path.lastIndexOf(".") + 1)) {
-    case "ts":
-      if (start[0] !== 0x47) throw new Malformed("it is no MPEG transport stream")
-      return { _tag: "TransportStream" }
-    case "mp4":
-      return initFacts(await readSkeleton(at))
-    case "m4s":
-      return segmentFacts(await readSkeleton(at))
-    case "jpg":
-      if (!isJpeg(start)) throw new Malformed("it is no JPEG picture")
-      return other
-    case "m3u8": {
-      const text = await readText(at)
-      if (path === "master.m3u8") return other
-      const playlist = parseMediaPlaylist(text)
-      if (Result.isFailure(playlist)) throw new Malformed(`it ${playlist.failure}`)
-      return playlist.success
+export const deliveredFacts = (path: DeliveredPath, at: string): Promise<DeliveredFacts> =>
+  withFile(at, async (file) => {
+    const start = await head(file)
+    if (start.length < leastBytes) throw new Malformed("it is shorter than any such file")
+    switch (path.slice(path.lastIndexOf(".") + 1)) {
+      case "ts":
+        if (start[0] !== 0x47) throw new Malformed("it is no MPEG transport stream")
+        return { _tag: "TransportStream" }
+      case "mp4":
+        return initFacts(await readSkeleton(file))
+      case "m4s":
+        return segmentFacts(await readSkeleton(file))
+      case "jpg":
+        if (!isJpeg(start)) throw new Malformed("it is no JPEG picture")
+        return other
+      case "m3u8": {
+        const text = await readText(file)
+        if (path === "master.m3u8") return other
+        const playlist = parseMediaPlaylist(text)
+        if (Result.isFailure(playlist)) throw new Malformed(`it ${playlist.failure}`)
+        return playlist.success
+      }
+      default:
+        await readText(file)
+        return other
     }
-    default:
-      await readText(at)
-      return other
-  }
-}
+  })

@@ -7,7 +7,7 @@ import { initName, segmentIndex } from "../../domain/media/Segment.ts"
 import { NotASegment, SegmentInspector } from "../../domain/ports/SegmentInspector.ts"
 import { deliveredFacts } from "./Delivered.ts"
 import { combined } from "./Fragments.ts"
-import { head, isJpeg, Malformed, readSkeleton, type Skeleton } from "./Skeleton.ts"
+import { head, isJpeg, Malformed, readSkeleton, type Skeleton, withFile } from "./Skeleton.ts"
 
 const initFacts = (file: ISOFile): SegmentFacts => {
   const tracks = file.moov === undefined ? [] : file.getInfo().tracks
@@ -43,15 +43,16 @@ const mediaFacts = (skeleton: Skeleton): SegmentFacts => {
   return { _tag: "MediaSegment", decodeTime, duration, samples, startsWithKeyframe }
 }
 
-const factsOf = async (name: string, path: string): Promise<SegmentFacts> => {
-  if (name.endsWith(".jpg")) {
-    if (!isJpeg(await head(path))) throw new Malformed("it is no JPEG picture")
-    return { _tag: "Attachment" }
-  }
-  if (name !== initName && segmentIndex(name) === null) throw new Malformed("it is no file of a rendition")
-  const skeleton = await readSkeleton(path)
-  return name === initName ? initFacts(skeleton.file) : mediaFacts(skeleton)
-}
+const factsOf = (name: string, path: string): Promise<SegmentFacts> =>
+  withFile(path, async (file) => {
+    if (name.endsWith(".jpg")) {
+      if (!isJpeg(await head(file))) throw new Malformed("it is no JPEG picture")
+      return { _tag: "Attachment" }
+    }
+    if (name !== initName && segmentIndex(name) === null) throw new Malformed("it is no file of a rendition")
+    const skeleton = await readSkeleton(file)
+    return name === initName ? initFacts(skeleton.file) : mediaFacts(skeleton)
+  })
 
 const inspect = Effect.fn("SegmentInspector.inspect")(function* (file: {
   readonly name: string

@@ -6,24 +6,16 @@ import {
   Exit,
   Layer,
   Metric,
+  Option,
   Redacted,
   Schedule,
   Schema,
-  Scope,
   Semaphore,
   Stream
 } from "effect"
+import { memoize } from "effect/Function"
 import type postgres from "postgres"
-import {
-  type Connection,
-  type ConnectionSettings,
-  end,
-  open,
-  run,
-  setLocalTimeouts,
-  type Sql,
-  textOf
-} from "./connection.ts"
+import { type Connection, type ConnectionSettings, end, open, run, setLocalTimeouts, type Sql } from "./connection.ts"
 import { DbError, unavailable } from "./DbError.ts"
 import { type Notification, notifications } from "./notifications.ts"
 import {
@@ -115,6 +107,13 @@ export class Db extends Context.Service<
   static readonly layer = (options: DbOptions): Layer.Layer<Db, DbError> => Layer.effect(Db, make(options))
 }
 
+/** To make one costs more than to use it. */
+const decoderOf = memoize((schema: Schema.Constraint) => Schema.decodeUnknownEffect(Schema.Array(schema))) as <
+  S extends Schema.Constraint
+>(
+  schema: S
+) => (rows: unknown) => Effect.Effect<ReadonlyArray<S["Type"]>, Schema.SchemaError, S["DecodingServices"]>
+
 const make = Effect.fnUntraced(function* (options: DbOptions) {
   const { place, server, settings } = yield* checked(options)
   const max = options.max ?? 10
@@ -173,21 +172,23 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
     })
   )
 
-  const withConnection = <A, E, R>(use: (connection: Connection) => Effect.Effect<A, E, R>) =>
-    Effect.acquireUseRelease(
-      Scope.make(),
-      (scope) =>
-        Effect.flatMap(Scope.provide(counting(connectionsAwaited, permit), scope), () =>
-          counting(connectionsActive, Effect.acquireUseRelease(take, use, giveBack))
-        ),
-      Scope.close
+  const withConnection = <A, E, R>(use: (connection: Connection) => Effect.Effect<A, E, R>) => {
+    const used = counting(connectionsActive, Effect.acquireUseRelease(take, use, giveBack))
+    // A wait that may end needs a clock and a fiber of its own: most need not wait.
+    return Effect.flatMap(
+      permits.withPermitsIfAvailable(1)(used),
+      Option.match({
+        onNone: () => Effect.scoped(Effect.andThen(counting(connectionsAwaited, permit), used)),
+        onSome: Effect.succeed
+      })
     )
+  }
 
   const statement = Effect.fnUntraced(function* <Row extends object>(connection: Connection, build: Build<Row>) {
     const limit = (yield* StatementTimeout) ?? settings.statementTimeout
     const pending = build(connection.sql)
     const answer = run<ReadonlyArray<Row> & { readonly count: number }>(connection, pending, limit)
-    return yield* observed(connection, textOf(pending), answer)
+    return yield* observed(connection, pending, answer)
   })
 
   const query = <Row extends object>(build: Build<Row>) =>
@@ -197,10 +198,8 @@ const make = Effect.fnUntraced(function* (options: DbOptions) {
         : statement(pinned.connection, build)
     )
 
-  const rows = <S extends Schema.Constraint>(schema: S, build: Build<object>) => {
-    const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
-    return Effect.flatMap(query(build), (rows: unknown) => Effect.orDie(decode(rows)))
-  }
+  const rows = <S extends Schema.Constraint>(schema: S, build: Build<object>) =>
+    Effect.flatMap(query(build), (rows: unknown) => Effect.orDie(decoderOf(schema)(rows)))
 
   const control = (connection: Connection, command: string) =>
     run<{ readonly command: string }>(connection, connection.sql.unsafe(command), settings.statementTimeout)

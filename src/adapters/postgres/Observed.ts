@@ -1,5 +1,7 @@
 /** What is told of each statement: a span, by the names of OpenTelemetry, and its share in the metrics. */
 import { Effect, Metric } from "effect"
+import { memoize } from "effect/Function"
+import type postgres from "postgres"
 import type { Connection, Place } from "./connection.ts"
 import type { DbError } from "./DbError.ts"
 
@@ -36,6 +38,10 @@ type Operation = (typeof operations)[number]
 const reasons: ReadonlyArray<DbError["reason"]> = ["Cancelled", "Conflict", "Retryable", "Unavailable", "Unexpected"]
 
 const secondsBy = (operation: Operation) => Metric.withAttributes(seconds, { operation })
+const secondsOf = Object.fromEntries(operations.map((operation) => [operation, secondsBy(operation)])) as Record<
+  Operation,
+  ReturnType<typeof secondsBy>
+>
 const errorsBy = (reason: DbError["reason"]) => Metric.withAttributes(errors, { reason })
 
 const series: ReadonlyArray<Metric.Metric<never, unknown>> = [
@@ -60,6 +66,14 @@ const targetOf = (text: string, operation: Operation): string | undefined => {
   return new RegExp(`\\b${after}\\s+([a-z_]+)`, "i").exec(text)?.[1]
 }
 
+/** The same for every run of a statement, whose text has no values in it. */
+const described = memoize((strings: ReadonlyArray<string>) => {
+  const text = strings.join("?").replaceAll(/\s+/g, " ").trim()
+  const operation = operationOf(text)
+  const verb = (operation === "other" ? (text.split(" ", 1)[0] ?? "") : operation).toUpperCase()
+  return { text, operation, verb, target: targetOf(text, operation) }
+})
+
 const attributesOf = ({ address, database, port }: Place) => ({
   "db.system.name": "postgresql",
   "db.namespace": database,
@@ -73,20 +87,18 @@ const failed = (error: DbError) =>
     Metric.update(errorsBy(error.reason), 1)
   )
 
-/** One statement. Its text has no values in it. */
 export const observed = <A>(
   connection: Connection,
-  text: string,
+  pending: postgres.PendingQuery<any>,
   effect: Effect.Effect<A, DbError>
 ): Effect.Effect<A, DbError> =>
   Effect.suspend(() => {
-    const operation = operationOf(text)
-    const target = targetOf(text, operation)
-    const verb = operation === "other" ? (text.split(" ", 1)[0] ?? "") : operation
-    const summary = `${verb.toUpperCase()} ${target ?? connection.place.database}`
+    const { strings } = pending as unknown as { readonly strings: ReadonlyArray<string> }
+    const { operation, target, text, verb } = described(strings)
+    const summary = `${verb} ${target ?? connection.place.database}`
     const started = performance.now()
     return effect.pipe(
-      Effect.onExit(() => Metric.update(secondsBy(operation), (performance.now() - started) / 1000)),
+      Effect.onExit(() => Metric.update(secondsOf[operation], (performance.now() - started) / 1000)),
       Effect.tapError(failed),
       Effect.withSpan(
         summary,
@@ -94,7 +106,7 @@ export const observed = <A>(
           kind: "client",
           attributes: {
             ...attributesOf(connection.place),
-            "db.operation.name": verb.toUpperCase(),
+            "db.operation.name": verb,
             "db.query.summary": summary,
             "db.query.text": text
           }

@@ -35,19 +35,27 @@ const matching = (sql: Sql, { sha256, status, text }: VideoFilter) =>
     ${text === undefined ? sql`` : sql`and (v.slug ilike ${literally(text)} or v.title ilike ${literally(text)})`}
     ${status === undefined ? sql`` : sql`and ${sql.unsafe(videoStatus)} = ${status}`}`
 
+const Inserted = Schema.Struct({ id: VideoId })
+
 const make = Effect.gen(function* () {
   const db = yield* Db
   const jobs = yield* JobStore
 
+  /** Takes the first free variant of the slug; of more at once, the more are taken: many a film is called `video.mp4`. */
   const insert = Effect.fnUntraced(function* (options: Omit<Parameters<VideoStore["Service"]["create"]>[0], "store">) {
-    for (let n = 1; ; n++) {
+    for (let first = 1, count = 1; ; first += count, count *= 16) {
+      const slugs = Array.from({ length: count }, (_, index) => Slug.variant(options.slug, first + index))
       const [row] = yield* db.rows(
-        Schema.Struct({ id: VideoId }),
+        Inserted,
         (sql) =>
           sql`
           insert into video (slug, title, source_file_name, source_extension, source_bytes, source_sha256)
-          values (${Slug.variant(options.slug, n)}, ${options.title}, ${options.source.fileName},
-                  ${options.source.extension}, ${options.source.bytes}, ${options.source.sha256})
+          select c.slug, ${options.title}, ${options.source.fileName}, ${options.source.extension},
+                 ${options.source.bytes}::bigint, ${options.source.sha256}
+            from unnest(${slugs}::text[]) with ordinality as c (slug, place)
+           where not exists (select from video v where v.slug = c.slug)
+           order by c.place
+           limit 1
           on conflict (slug) do nothing
           returning id`
       )

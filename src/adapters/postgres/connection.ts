@@ -138,12 +138,6 @@ function serverTimeouts(limit: Duration.Duration) {
   return { statement_timeout: Math.ceil(millis * 0.9), lock_timeout: Math.ceil(millis * 0.5) }
 }
 
-/** The statement without its values. */
-export function textOf(pending: postgres.PendingQuery<any>): string {
-  const { strings } = pending as unknown as { readonly strings: ReadonlyArray<string> }
-  return strings.join("?").replaceAll(/\s+/g, " ").trim()
-}
-
 const int8: postgres.PostgresType<number> = {
   to: 20,
   from: [20],

@@ -1,7 +1,7 @@
 /** File operations whose result survives a power cut, with errors that say which path and why. */
 import { Effect } from "effect"
 import { constants } from "node:fs"
-import { copyFile, link, mkdir, open, rename, rm, statfs, writeFile } from "node:fs/promises"
+import { copyFile, link, mkdir, open, rename, rm, statfs, unlink, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { MediaStoreError } from "../../domain/ports/MediaStore.ts"
 
@@ -28,6 +28,14 @@ export const spaceAt = (path: string) =>
 /** Removes a file or a whole folder; one that is not there is as good as removed. */
 export const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
 
+/** As `remove`, for what is a file: in one step. */
+export const removeFile = (path: string) =>
+  attempt(path, () =>
+    unlink(path).catch((cause: unknown) => {
+      if (codeOf(cause) !== "ENOENT") throw cause
+    })
+  )
+
 /** The names in a folder are only durable when the folder itself is. */
 export const syncFolder = (path: string) =>
   attempt(path, async () => {
@@ -40,9 +48,15 @@ export const syncFolder = (path: string) =>
   })
 
 export const moveInto = Effect.fnUntraced(function* (from: string, to: string) {
-  yield* makeFolder(dirname(to))
-  yield* attempt(to, () => rename(from, to))
-  yield* syncFolder(dirname(to))
+  const folder = dirname(to)
+  const move = attempt(to, () => rename(from, to))
+  // Most times the folder is there.
+  yield* Effect.catchIf(
+    move,
+    ({ reason }) => reason === "missing",
+    () => Effect.andThen(Effect.andThen(makeFolder(folder), syncFolder(dirname(folder))), move)
+  )
+  yield* syncFolder(folder)
 })
 
 /** Codes of file systems on which a second name for the same bytes cannot be had. */

@@ -30,6 +30,7 @@ import {
   makeFolder,
   moveInto,
   remove,
+  removeFile,
   spaceAt,
   syncFolder,
   writeWhole
@@ -77,7 +78,7 @@ const make = (root: string) =>
       const path = join(temporary, randomUUID())
       const file = yield* Effect.acquireRelease(
         Effect.tryPromise({ try: () => open(path, "wx"), catch: (cause) => diskError(path, cause) }),
-        (file) => Effect.andThen(Effect.ignore(Effect.tryPromise(() => file.close())), Effect.ignore(remove(path)))
+        (file) => Effect.andThen(Effect.ignore(Effect.tryPromise(() => file.close())), Effect.ignore(removeFile(path)))
       )
       const { settled, whole, write } = growing(file, path, 0)
       yield* write(body, options)
@@ -107,7 +108,7 @@ const make = (root: string) =>
       yield* syncFolder(join(root, "arriving"))
     })
 
-    const removeArriving = (id: ArrivingId) => remove(arrivingPath(id))
+    const removeArriving = (id: ArrivingId) => removeFile(arrivingPath(id))
 
     /** Linked first: whether the transaction that this is a part of will be committed, nobody knows yet. */
     const placeSource = (received: Received, id: VideoId, extension: string) =>
@@ -199,7 +200,7 @@ const make = (root: string) =>
     const probe = Effect.gen(function* () {
       const path = join(temporary, `probe-${randomUUID()}`)
       yield* writeWhole(path, "probe")
-      yield* remove(path)
+      yield* removeFile(path)
     })
 
     return MediaStore.of({

@@ -12,6 +12,7 @@ import { Held } from "./Held.ts"
 import { makeRefusal } from "./Refusal.ts"
 
 const Renewed = Schema.Struct({ expiresAt: Schema.Date })
+const Registered = Schema.Struct({ sha256: Schema.String })
 
 export const makeAttemptWrites = Effect.gen(function* () {
   const db = yield* Db
@@ -75,7 +76,7 @@ export const makeAttemptWrites = Effect.gen(function* () {
 
   const register = Effect.fn("JobStore.register")(function* (subject: Subject, holder: Holder, file: RegisteredFile) {
     const [row] = yield* db.rows(
-      Schema.Struct({ sha256: Schema.String }),
+      Registered,
       (sql) =>
         sql`
         insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts)

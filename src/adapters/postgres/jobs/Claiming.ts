@@ -13,6 +13,8 @@ type ClaimOptions = Parameters<JobStore["Service"]["claim"]>[0]
 
 class Claim extends Request.Class<ClaimOptions, Option.Option<ClaimedTask>, StoreUnavailable> {}
 
+const Enqueued = Schema.Struct({ id: JobId })
+
 /** One of the callers that a statement answered: the how manieth, and what it got. */
 const Answer = Schema.Union([
   Schema.Struct({ ...ClaimedTask.fields, turn: Schema.Int }),
@@ -62,7 +64,7 @@ export const makeClaiming = Effect.gen(function* () {
     const codec = options.codec ?? null
     const trace = yield* currentTrace
     const [row] = yield* db.rows(
-      Schema.Struct({ id: JobId }),
+      Enqueued,
       (sql) =>
         sql`
         with created as (
