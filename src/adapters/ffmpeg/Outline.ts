@@ -10,7 +10,7 @@ import type { ArrivingSource } from "../../domain/media/ArrivingSource.ts"
 import { ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
 
 /** Behind the index: ffprobe decodes a first picture for what the index does not say. */
-const mediaBytes = 4 * 1024 ** 2
+const mediaBytes = 1024 ** 2
 
 /** The index of a day of pictures has some tens of megabytes. */
 const maxIndexBytes = 128 * 1024 ** 2

@@ -9,7 +9,15 @@ import { lastWords } from "./FailureReason.ts"
 import { inputOptions } from "./InputOptions.ts"
 import { makeOutline } from "./Outline.ts"
 import { Sandbox } from "./Sandbox.ts"
-import { collectPacket, packetEntries, type PacketTimes, probeEntries, ProbeOutput, toSource } from "./ProbeOutput.ts"
+import {
+  collectPacket,
+  packetEntries,
+  type PacketTimes,
+  probeEntries,
+  ProbeOutput,
+  toSource,
+  unknownFormat
+} from "./ProbeOutput.ts"
 
 /** A day of 60 pictures a second with two sound tracks has half of it; the times of all of them are kept in memory. */
 const maxPackets = 30_000_000
@@ -97,7 +105,9 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
 
     const foresee = Effect.fn("MediaProbe.foresee")(function* (source: ArrivingSource) {
       const outline = yield* makeOutline(source)
-      return outline === null ? null : yield* probe(outline)
+      if (outline === null) return null
+      const foreseen = yield* probe(outline)
+      return foreseen.video.pixelFormat === unknownFormat ? null : foreseen
     }, Effect.scoped)
 
     return MediaProbe.of({ probe, foresee })

@@ -135,6 +135,9 @@ const liesOnGrid = (sorted: ReadonlyArray<number>, rate: FrameRate.FrameRate): b
   return sorted.every((time, frame) => Math.abs(time - first - FrameRate.seconds(rate, frame)) < allowed)
 }
 
+/** Of pictures of which none could be decoded. */
+export const unknownFormat = "unknown"
+
 const fallbackRate = FrameRate.make(25)
 
 const videoStream = (
@@ -177,7 +180,7 @@ const videoStream = (
     duration: sorted.length === 0 ? 0 : end - first,
     // A header that only knows the whole file's length promises it for whichever stream is longest.
     promised: own ?? (reached >= claimedByFormat - 1 ? end - fileStart : claimedByFormat - late),
-    pixelFormat: stream.pix_fmt ?? "unknown",
+    pixelFormat: stream.pix_fmt ?? unknownFormat,
     bitDepth: bitDepth(stream),
     fieldOrder: fieldOrders[stream.field_order ?? ""] ?? "unknown",
     dynamicRange: dynamicRanges[stream.color_transfer ?? ""] ?? "sdr",
