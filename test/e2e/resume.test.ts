@@ -2,16 +2,14 @@
  * A job whose workers die in the middle of it: the next goes on with what they uploaded, and nobody can see where. And one
  * whose source comes slowly, and not always as it should.
  */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
 import { existsSync, readdirSync } from "node:fs"
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
-import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { ffmpegWith, packetsOf, watch } from "../support/media.ts"
-import { TestDatabase } from "../support/postgres.ts"
-import { freePort, processesOf, type Program, start, stopAll, until } from "../support/programs.ts"
+import { freePort, processesOf, type Program, until } from "../support/programs.ts"
+import { type Farm, makeFarm } from "./farm.ts"
 import { readHls, spanOf } from "./published.ts"
 
 /** Five segments, of which the last is short. */
@@ -19,36 +17,19 @@ const frames = 290
 const segment = 60
 const x264 = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -crf 30 -g 250 -c:a aac"
 
-const adminSecret = "a secret of more than sixteen letters"
-const scope = Scope.makeUnsafe()
-let folder: string
-let address: string
-let key: string
+let farm: Farm
 let film: string
-let api: Program
 
-const asAdmin = async <A>(path: string, init: RequestInit = {}): Promise<A> => {
-  const response = await fetch(`${address}${path}`, {
-    ...init,
-    headers: { "x-admin-secret": adminSecret, "content-type": "application/json" }
-  })
-  assert.isTrue(response.ok, `${path}: ${response.status}`)
-  return (await response.json()) as A
-}
-
-const attemptsPath = () => join(folder, "storage", "attempts")
+const attemptsPath = () => join(farm.folder, "storage", "attempts")
 const partsOf = (lease: string) => readdirSync(join(attemptsPath(), lease)).length
 const leases = () => (existsSync(attemptsPath()) ? readdirSync(attemptsPath()) : [])
 
 /** Tells how many frames it encoded, as often as it is asked. */
-const startWorker = async (api = address) => {
+const startWorker = async (address = farm.address) => {
   const port = await freePort()
-  const program = start("worker", [], {
-    VLOG_WORKER_API_URL: api,
-    VLOG_WORKER_API_KEY: key,
-    VLOG_WORKER_WORK_DIR: join(folder, "work"),
+  const program = farm.startWorker({
+    VLOG_WORKER_API_URL: address,
     VLOG_WORKER_HEALTH_PORT: String(port),
-    VLOG_WORKER_POLL_INTERVAL: "0.2",
     VLOG_WORKER_LEASE_SECONDS: "5",
     VLOG_WORKER_DRAIN_SECONDS: "0"
   })
@@ -62,63 +43,20 @@ const startWorker = async (api = address) => {
   return { program, encoded }
 }
 
-const upload = async (name: string, path = film) => {
-  const { video } = await asAdmin<{ video: { slug: string } }>(`/api/videos?filename=${name}.mp4`, {
-    method: "POST",
-    body: await readFile(path)
-  })
-  return video.slug
-}
-
-const published = (slug: string, worker: Program) =>
-  until(
-    `${slug} is published`,
-    async () =>
-      (await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${slug}`)).video.published_at !== null,
-    { within: 120_000, details: () => `${api.output()}\n${worker.output()}` }
-  )
-
 beforeAll(async () => {
-  folder = await mkdtemp("/tmp/vlog-resume-")
-  await chmod(folder, 0o755)
-  film = join(folder, "film.mp4")
+  farm = await makeFarm()
+  film = join(farm.folder, "film.mp4")
   await ffmpegWith(
     `-f lavfi -i testsrc2=s=854x480:r=15:d=20,noise=alls=12:allf=t -f lavfi -i sine=f=440:r=48000:d=20 -frames:v ${frames} ${x264}`,
     film
   )
-  const context = await Effect.runPromise(Layer.buildWithScope(TestDatabase.layer, scope))
-  const port = await freePort()
-  address = `http://127.0.0.1:${port}`
-  api = start("api", [], {
-    VLOG_DATABASE_URL: Redacted.value(Context.get(context, TestDatabase).url),
-    VLOG_WORKER_ADMIN_SECRET: adminSecret,
-    VLOG_STORAGE_PATH: join(folder, "storage"),
-    VLOG_WORKER_API_HOST: "127.0.0.1",
-    VLOG_WORKER_API_PORT: String(port),
-    VLOG_SWEEP_INTERVAL: "500 millis"
-  })
-  await until("the API is healthy", () =>
-    fetch(`${address}/api/health`).then(
-      (response) => response.ok,
-      () => false
-    )
-  )
-  const registered = await asAdmin<{ api_key: string }>("/api/worker/register", {
-    method: "POST",
-    body: JSON.stringify({ worker_name: "one" })
-  })
-  key = registered.api_key
 })
 
-afterAll(async () => {
-  await stopAll()
-  await Effect.runPromise(Scope.close(scope, Exit.void))
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => farm.stop())
 
 describe("a job whose workers die", () => {
   it("ends as if nothing had happened, without doing again what was done", async () => {
-    const broken = await upload("broken")
+    const broken = await farm.upload(film, "broken")
     const seen = new Set<string>()
     /** The attempt has uploaded this many files. */
     const uploaded = async (count: number, worker: Program) => {
@@ -140,7 +78,10 @@ describe("a job whose workers die", () => {
     const ofFirst = await first.encoded()
     first.program.kill("SIGKILL")
     await first.program.ended
-    await until("its ffmpeg has gone", () => !processesOf(folder).some(({ command }) => command.startsWith("ffmpeg")))
+    await until(
+      "its ffmpeg has gone",
+      () => !processesOf(farm.folder).some(({ command }) => command.startsWith("ffmpeg"))
+    )
 
     const second = await startWorker()
     await second.program.said('"claimed"', { within: 40_000 })
@@ -154,11 +95,11 @@ describe("a job whose workers die", () => {
 
     const third = await startWorker()
     await third.program.said(/"resumedSegments":[2-9]/)
-    await published(broken, third.program)
+    await farm.published(broken, third.program)
     const ofThird = await third.encoded()
 
-    const whole = await upload("whole")
-    await published(whole, third.program)
+    const whole = await farm.upload(film, "whole")
+    await farm.published(whole, third.program)
     const ofWhole = (await third.encoded()) - ofThird
     third.program.kill("SIGTERM")
     await third.program.ended
@@ -169,7 +110,7 @@ describe("a job whose workers die", () => {
     assert.isAtMost(ofThird, ofWhole - 2 * segment)
 
     const [resumed, clean] = await Promise.all(
-      [broken, whole].map((slug) => readHls(`${address}/videos/${slug}/master.m3u8`, join(folder, slug)))
+      [broken, whole].map((slug) => readHls(`${farm.address}/videos/${slug}/master.m3u8`, join(farm.folder, slug)))
     )
     for (const [position, variant] of resumed!.video.entries()) {
       const twin = clean!.video[position]!
@@ -188,9 +129,9 @@ describe("a job whose workers die", () => {
       resumed!.audio.map(({ segments }) => segments.map(({ seconds }) => seconds)),
       clean!.audio.map(({ segments }) => segments.map(({ seconds }) => seconds))
     )
-    assert.deepStrictEqual(readdirSync(join(folder, "storage", "tmp")), [])
-    assert.deepStrictEqual(readdirSync(join(folder, "work")), [])
-    const workers = processesOf(folder).filter(({ command }) => /ffmpeg|worker\.ts/.test(command))
+    assert.deepStrictEqual(readdirSync(join(farm.folder, "storage", "tmp")), [])
+    assert.deepStrictEqual(readdirSync(join(farm.folder, "work")), [])
+    const workers = processesOf(farm.folder).filter(({ command }) => /ffmpeg|worker\.ts/.test(command))
     assert.deepStrictEqual(workers, [])
   })
 })
@@ -203,7 +144,7 @@ const bytesOf = async (answer: IncomingMessage) => {
 
 describe("a source that comes slowly", () => {
   /** In three segments; large enough for its encoding to begin early, and with its index in front. */
-  const film = () => join(folder, "slow.mp4")
+  const film = () => join(farm.folder, "slow.mp4")
   const slowFrames = 180
   const noisy = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -crf 8 -g 250 -c:a aac -movflags +faststart"
 
@@ -233,7 +174,7 @@ describe("a source that comes slowly", () => {
   /** Stands between the worker and the API. */
   const pass = (asked: IncomingMessage, response: ServerResponse) => {
     const { headers, method, url } = asked
-    const passed = request(`${address}${url}`, { method: method!, headers }, (answer) => {
+    const passed = request(`${farm.address}${url}`, { method: method!, headers }, (answer) => {
       response.writeHead(answer.statusCode!, answer.headers)
       if (url!.includes("/worker/source/")) void giveSource(answer, response)
       else answer.pipe(response)
@@ -246,7 +187,7 @@ describe("a source that comes slowly", () => {
     finish = end
     given = []
     attemptsBefore = new Set(leases())
-    return upload(name, film())
+    return farm.upload(film(), name)
   }
 
   beforeAll(async () => {
@@ -268,10 +209,10 @@ describe("a source that comes slowly", () => {
 
   it("is encoded and sent before all of it is there, and goes on where its connection broke", async () => {
     const slug = await uploadSlow("slow", (_, response) => response.destroy())
-    await published(slug, worker)
+    await farm.published(slug, worker)
     assert.lengthOf(given, 2)
     assert.match(given[1]!, /^bytes [1-9]/)
-    const { video } = await readHls(`${address}/videos/${slug}/master.m3u8`, join(folder, slug))
+    const { video } = await readHls(`${farm.address}/videos/${slug}/master.m3u8`, join(farm.folder, slug))
     for (const variant of video) {
       const shown = await watch(variant.path)
       assert.strictEqual(shown.complaints, "")
@@ -286,8 +227,7 @@ describe("a source that comes slowly", () => {
     })
     await worker.said('"task failed"')
     assert.include(worker.output(), "The source arrived with")
-    const { video } = await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${slug}`)
-    assert.isNull(video.published_at)
+    assert.isNull(await farm.publishedAt(slug))
     await worker.said(/"planned".*"resumedSegments":0.*"attempt":2/)
   })
 })

@@ -1,94 +1,43 @@
 /** One trace follows a job from its upload to its publication, through a worker that is killed on the way. */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Redacted } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { type Span, startCollector } from "../support/collector.ts"
 import { ffmpegWith } from "../support/media.ts"
-import { TestDatabase } from "../support/postgres.ts"
-import { freePort, type Program, start, stopAll, until } from "../support/programs.ts"
+import { type Program, until } from "../support/programs.ts"
+import { type Farm, makeFarm } from "./farm.ts"
 
-const adminSecret = "a secret of more than sixteen letters"
-const scope = Scope.makeUnsafe()
-let folder: string
-let address: string
-let databaseUrl: string
-let key: string
+let farm: Farm
 let collector: Awaited<ReturnType<typeof startCollector>>
 let job: ReadonlyArray<Span>
 let killed: Program
-
-const telemetry = () => ({
-  OTEL_EXPORTER_OTLP_ENDPOINT: collector.address,
-  OTEL_BSP_SCHEDULE_DELAY: "200",
-  OTEL_METRIC_EXPORT_INTERVAL: "500",
-  POD_NAME: "a-pod",
-  NODE_NAME: "a-node"
-})
-
-const startApi = (port: number) =>
-  start("api", [], {
-    VLOG_DATABASE_URL: databaseUrl,
-    VLOG_WORKER_ADMIN_SECRET: adminSecret,
-    VLOG_STORAGE_PATH: join(folder, "storage"),
-    VLOG_WORKER_API_HOST: "127.0.0.1",
-    VLOG_WORKER_API_PORT: String(port),
-    VLOG_SWEEP_INTERVAL: "1 second",
-    ...telemetry()
-  })
-
-const startWorker = (name: string) =>
-  start("worker", [], {
-    VLOG_WORKER_API_URL: address,
-    VLOG_WORKER_API_KEY: key,
-    VLOG_WORKER_WORK_DIR: join(folder, name),
-    VLOG_WORKER_HEALTH_PORT: "off",
-    VLOG_WORKER_POLL_INTERVAL: "0.2",
-    VLOG_WORKER_PROGRESS_INTERVAL: "1",
-    VLOG_WORKER_LEASE_SECONDS: "5",
-    VLOG_HWACCEL_TYPE: "none",
-    ...telemetry()
-  })
-
-const asAdmin = async <A>(path: string, init: RequestInit = {}): Promise<A> => {
-  const response = await fetch(`${address}${path}`, {
-    ...init,
-    headers: { "x-admin-secret": adminSecret, "content-type": "application/json", ...init.headers }
-  })
-  assert.isTrue(response.ok, `${path}: ${response.status}`)
-  return (await response.json()) as A
-}
 
 const callers = "4bf92f3577b34da6a3ce929d0e0e4736"
 const callersSpan = "00f067aa0ba902b7"
 
 beforeAll(async () => {
-  folder = await mkdtemp("/tmp/vlog-trace-")
-  await chmod(folder, 0o755)
-  const context = await Effect.runPromise(Layer.buildWithScope(TestDatabase.layer, scope))
-  databaseUrl = Redacted.value(Context.get(context, TestDatabase).url)
   collector = await startCollector()
-  const port = await freePort()
-  address = `http://127.0.0.1:${port}`
-  const api = startApi(port)
-  const answers = () =>
-    fetch(`${address}/api/health`).then(
-      ({ ok }) => ok,
-      () => false
-    )
-  await until("the API is healthy", answers, { within: 60_000, details: () => api.output() })
-  const registered = await asAdmin<{ api_key: string }>("/api/worker/register", {
-    method: "POST",
-    body: JSON.stringify({ worker_name: "one" })
+  farm = await makeFarm({
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.address,
+    OTEL_BSP_SCHEDULE_DELAY: "200",
+    OTEL_METRIC_EXPORT_INTERVAL: "500",
+    POD_NAME: "a-pod",
+    NODE_NAME: "a-node"
   })
-  key = registered.api_key
+  const { api } = farm
+  const startWorker = (name: string) =>
+    farm.startWorker({
+      VLOG_WORKER_WORK_DIR: join(farm.folder, name),
+      VLOG_WORKER_PROGRESS_INTERVAL: "1",
+      VLOG_WORKER_LEASE_SECONDS: "5",
+      VLOG_HWACCEL_TYPE: "none"
+    })
 
-  const film = join(folder, "film.mp4")
+  const film = join(farm.folder, "film.mp4")
   await ffmpegWith("-f lavfi -i testsrc2=s=640x360:r=25:d=12 -c:v libx264 -preset ultrafast -g 50", film)
-  const { video } = await asAdmin<{ video: { slug: string } }>("/api/videos?filename=film.mp4&title=A+film", {
-    method: "POST",
-    body: await readFile(film),
-    headers: { traceparent: `00-${callers}-${callersSpan}-01`, tracestate: "shop=cart42" }
+  const slug = await farm.upload(film, "A+film", {
+    traceparent: `00-${callers}-${callersSpan}-01`,
+    tracestate: "shop=cart42"
   })
 
   killed = startWorker("first")
@@ -98,9 +47,7 @@ beforeAll(async () => {
   await killed.ended
 
   const second = startWorker("second")
-  const published = async () =>
-    (await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${video.slug}`)).video.published_at !== null
-  await until("the film is published", published, { within: 200_000, every: 500, details: () => second.output() })
+  await farm.published(slug, second)
   await until("both attempts are told of", () => named("attempt").length === 2, { within: 20_000 })
   second.kill("SIGTERM")
   assert.strictEqual((await second.ended).code, 0, second.output())
@@ -110,10 +57,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await stopAll()
+  await farm.stop()
   await collector.stop()
-  await Effect.runPromise(Scope.close(scope, Exit.void))
-  await rm(folder, { recursive: true, force: true })
 })
 
 const named = (name: string) => collector.spans.filter((span) => span.trace === callers && span.name === name)
@@ -262,8 +207,8 @@ describe("the trace of a job", () => {
 describe("everything that was sent", () => {
   it("holds no secret", () => {
     const sent = collector.bodies.join("\n")
-    const password = new URL(databaseUrl).password
-    for (const secret of [adminSecret, key, ...(password === "" ? [] : [`:${password}@`])]) {
+    const password = new URL(Redacted.value(farm.database)).password
+    for (const secret of [farm.adminSecret, farm.key, ...(password === "" ? [] : [`:${password}@`])]) {
       assert.isFalse(sent.includes(secret), secret)
     }
     assert.notMatch(sent, /vlogw_|url\.query/)

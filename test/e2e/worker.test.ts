@@ -1,84 +1,20 @@
 /** A worker as an operator runs it, against all that may be at the other end of its address. */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises"
 import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { Context, Effect, Exit, Layer, Redacted, Scope } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { countFrames, ffmpegWith } from "../support/media.ts"
-import { TestDatabase } from "../support/postgres.ts"
-import { freePort, type Program, runToEnd, start, stopAll, until } from "../support/programs.ts"
+import { type Program, runToEnd, until } from "../support/programs.ts"
+import { type Farm, makeFarm } from "./farm.ts"
 
-const adminSecret = "a secret of more than sixteen letters"
-const scope = Scope.makeUnsafe()
-let folder: string
-let port: number
-let address: string
-let key: string
-let api: Program
-let databaseUrl: string
-
-const startApi = () =>
-  start("api", [], {
-    VLOG_DATABASE_URL: databaseUrl,
-    VLOG_WORKER_ADMIN_SECRET: adminSecret,
-    VLOG_STORAGE_PATH: join(folder, "storage"),
-    VLOG_WORKER_API_HOST: "127.0.0.1",
-    VLOG_WORKER_API_PORT: String(port)
-  })
-
-const startWorker = (env: Readonly<Record<string, string>>) =>
-  start("worker", [], {
-    VLOG_WORKER_API_URL: address,
-    VLOG_WORKER_API_KEY: key,
-    VLOG_WORKER_WORK_DIR: join(folder, "work"),
-    VLOG_WORKER_HEALTH_PORT: "off",
-    VLOG_WORKER_POLL_INTERVAL: "0.2",
-    ...env
-  })
-
-const asAdmin = async <A>(path: string, init: RequestInit = {}): Promise<A> => {
-  const response = await fetch(`${address}${path}`, {
-    ...init,
-    headers: { "x-admin-secret": adminSecret, "content-type": "application/json" }
-  })
-  assert.isTrue(response.ok, `${path}: ${response.status}`)
-  return (await response.json()) as A
-}
-
-const healthy = () =>
-  until(
-    "the API is healthy",
-    () =>
-      fetch(`${address}/api/health`).then(
-        (response) => response.ok,
-        () => false
-      ),
-    { details: () => api.output() }
-  )
+let farm: Farm
 
 beforeAll(async () => {
-  folder = await mkdtemp("/tmp/vlog-worker-")
-  await chmod(folder, 0o755)
-  const context = await Effect.runPromise(Layer.buildWithScope(TestDatabase.layer, scope))
-  databaseUrl = Redacted.value(Context.get(context, TestDatabase).url)
-  port = await freePort()
-  address = `http://127.0.0.1:${port}`
-  api = startApi()
-  await healthy()
-  const registered = await asAdmin<{ api_key: string }>("/api/worker/register", {
-    method: "POST",
-    body: JSON.stringify({ worker_name: "one" })
-  })
-  key = registered.api_key
+  farm = await makeFarm()
 })
 
-afterAll(async () => {
-  await stopAll()
-  await Effect.runPromise(Scope.close(scope, Exit.void))
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => farm.stop())
 
 const endsWith = async (program: Program, says: ReadonlyArray<RegExp>) => {
   const ending = await Promise.race([program.ended, delay(60_000)])
@@ -87,17 +23,20 @@ const endsWith = async (program: Program, says: ReadonlyArray<RegExp>) => {
   for (const text of says) assert.match(program.stderr(), text)
   assert.match(program.stderr(), /^error: /)
   assert.notMatch(program.output(), /^\s+at /m)
-  assert.notInclude(program.output(), key, "a key is never shown")
+  assert.notInclude(program.output(), farm.key, "a key is never shown")
 }
 
 describe("a key that this API does not take", () => {
   it.each([
     ["one that is none", () => "swordfish"],
     ["one of another API", () => "vlogw_AAAAAAAAAAAA_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA00000000"],
-    ["one with a wrong letter", () => `${key.slice(0, 20)}${key[20] === "x" ? "y" : "x"}${key.slice(21)}`]
+    [
+      "one with a wrong letter",
+      () => `${farm.key.slice(0, 20)}${farm.key[20] === "x" ? "y" : "x"}${farm.key.slice(21)}`
+    ]
   ])("%s ends the worker, who says which setting to check", async (_, wrong) => {
-    await endsWith(startWorker({ VLOG_WORKER_API_KEY: wrong() }), [
-      new RegExp(`${address} rejects the key of this worker`),
+    await endsWith(farm.startWorker({ VLOG_WORKER_API_KEY: wrong() }), [
+      new RegExp(`${farm.address} rejects the key of this worker`),
       /check VLOG_WORKER_API_KEY/
     ])
   })
@@ -120,7 +59,7 @@ describe("an address where something else answers", () => {
     })
     const other = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     try {
-      await endsWith(startWorker({ VLOG_WORKER_API_URL: other }), [
+      await endsWith(farm.startWorker({ VLOG_WORKER_API_URL: other }), [
         new RegExp(`${other} does not answer like a vlog Worker API`),
         /check VLOG_WORKER_API_URL/
       ])
@@ -142,7 +81,7 @@ describe("an address with a name and a password in it", () => {
     })
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
     try {
-      const worker = startWorker({ VLOG_WORKER_API_URL: `http://me:hunter2@${host}/` })
+      const worker = farm.startWorker({ VLOG_WORKER_API_URL: `http://me:hunter2@${host}/` })
       await endsWith(worker, [new RegExp(`http://${host} `)])
       assert.notInclude(worker.output(), "hunter2")
       assert.strictEqual(given, `Basic ${Buffer.from("me:hunter2").toString("base64")}`)
@@ -182,49 +121,37 @@ describe("settings that are not right", () => {
   })
 
   it("of the machine: no ffmpeg", async () => {
-    await endsWith(startWorker({ PATH: folder }), [/ffmpeg/, /not found on PATH/, /[Ii]nstall/])
+    await endsWith(farm.startWorker({ PATH: farm.folder }), [/ffmpeg/, /not found on PATH/, /[Ii]nstall/])
   })
 
   it("of the machine: a work folder that cannot be made", async () => {
-    await endsWith(startWorker({ VLOG_WORKER_WORK_DIR: "/dev/null/work" }), [/\/dev\/null\/work/])
+    await endsWith(farm.startWorker({ VLOG_WORKER_WORK_DIR: "/dev/null/work" }), [/\/dev\/null\/work/])
   })
 })
 
 describe("an API that is away", () => {
   it("is waited for, and the worker does its work when it comes", async () => {
-    api.kill("SIGTERM")
-    assert.strictEqual((await api.ended).code, 0, api.output())
-    const worker = startWorker({})
+    farm.api.kill("SIGTERM")
+    assert.strictEqual((await farm.api.ended).code, 0, farm.api.output())
+    const worker = farm.startWorker()
     await worker.said("waiting for the Worker API")
-    assert.include(worker.output(), `${address} cannot be reached (ECONNREFUSED)`)
+    assert.include(worker.output(), `${farm.address} cannot be reached (ECONNREFUSED)`)
     await until("it has asked again", () => worker.output().split("waiting for the Worker API").length > 2)
     assert.notInclude(worker.output(), '"ready"')
 
-    api = startApi()
-    await healthy()
+    const api = await farm.startApi()
     await worker.said('"ready"')
 
-    const film = join(folder, "small.mp4")
+    const film = join(farm.folder, "small.mp4")
     await ffmpegWith("-f lavfi -i testsrc2=s=320x180:r=25:d=3 -c:v libx264 -preset ultrafast", film)
-    const { video } = await asAdmin<{ video: { slug: string } }>("/api/videos?filename=small.mp4", {
-      method: "POST",
-      body: await readFile(film)
-    })
-    await until(
-      "the film is published",
-      async () => {
-        const found = await asAdmin<{ video: { published_at: string | null } }>(`/api/videos/${video.slug}`)
-        return found.video.published_at !== null
-      },
-      { within: 120_000, details: () => worker.output() }
-    )
-    assert.strictEqual(await countFrames(`${address}/videos/${video.slug}/master.m3u8`), 75)
+    const slug = await farm.upload(film, "small")
+    await farm.published(slug, worker)
+    assert.strictEqual(await countFrames(`${farm.address}/videos/${slug}/master.m3u8`), 75)
 
     api.kill("SIGTERM")
     await api.ended
     await worker.said("cannot claim, trying again")
-    api = startApi()
-    await healthy()
+    await farm.startApi()
     worker.kill("SIGTERM")
     const ending = await worker.ended
     assert.deepStrictEqual(ending, { code: 0, signal: null }, worker.output())
