@@ -76,13 +76,15 @@ const inItsTrace =
       : effect.pipe(Effect.withParentSpan(spanOf(trace)), Effect.provideService(Tracestate, trace.tracestate))
 
 /**
- * Adds to an upload what arrives, and keeps what arrived also when the rest does not. With the last byte it becomes a
- * video with a job; from then on nobody waits for its sender. Gives the offset reached, and the video.
+ * Adds to an upload what arrives, and keeps what arrived also when the rest does not, unless the piece counts only as a
+ * whole (`wholly`). With the last byte it becomes a video with a job; from then on nobody waits for its sender. Gives the
+ * offset reached, and the video.
  */
 export const receiveUpload = Effect.fn("receiveUpload")(function* <E>(options: {
   readonly id: UploadId
   readonly offset: number
   readonly about: VideoAbout
+  readonly wholly: boolean
   readonly body: Stream.Stream<Uint8Array, E>
 }) {
   const uploads = yield* UploadStore
@@ -110,14 +112,13 @@ export const receiveUpload = Effect.fn("receiveUpload")(function* <E>(options: {
   if (upload.arriving !== null && upload.arriving !== id) yield* Effect.ignore(media.removeArriving(upload.arriving))
 
   const arriving = yield* orLost(media.goOn(id, options.offset))
-  yield* Effect.addFinalizer(() =>
-    arriving.settled.pipe(
-      Effect.map((received) => void (durable = received)),
-      Effect.ignore
-    )
+  const settled = Effect.tap(arriving.settled, (received) => Effect.sync(() => (durable = received)))
+  if (!options.wholly) yield* Effect.addFinalizer(() => Effect.ignore(settled))
+  yield* alone(
+    arriving.write(options.body, { maxBytes: upload.bytes - options.offset }),
+    keep(id, options.wholly ? Effect.succeed(options.offset) : arriving.settled)
   )
-  yield* alone(arriving.write(options.body, { maxBytes: upload.bytes - options.offset }), keep(id, arriving.settled))
-  const offset = yield* arriving.settled
+  const offset = yield* settled
   if (offset < upload.bytes) return { offset, video: null }
   const video = yield* alone(finish(writer, arriving, options.about), keep(id, arriving.settled)).pipe(
     inItsTrace(upload),

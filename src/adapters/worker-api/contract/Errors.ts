@@ -74,6 +74,15 @@ export class UnsupportedMediaType extends Schema.Error<UnsupportedMediaType>("Un
   }
 }
 
+/** Of tus' checksum extension. */
+export class ChecksumMismatch extends Schema.Error<ChecksumMismatch>("ChecksumMismatch")(body("ChecksumMismatch"), {
+  httpApiStatus: 460
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
 export class Locked extends Schema.Error<Locked>("Locked")(body("Locked"), { httpApiStatus: 423 }) {
   override get message() {
     return this.detail

@@ -1,6 +1,7 @@
 /**
- * Videos that are uploaded in as many requests as it takes: tus 1.0.0 with its extensions creation, termination and
- * expiration (https://tus.io/protocols/resumable-upload), and what a sender wants to know beyond that, as JSON.
+ * Videos that are uploaded in as many requests as it takes: tus 1.0.0 with its extensions creation, termination,
+ * expiration and checksum (https://tus.io/protocols/resumable-upload), and what a sender wants to know beyond that, as
+ * JSON.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -9,6 +10,7 @@ import { AdminAuth } from "./Auth.ts"
 import {
   BadRequest,
   BodyTimeout,
+  ChecksumMismatch,
   Conflict,
   Gone,
   Locked,
@@ -26,6 +28,8 @@ import { wishes } from "./Wishes.ts"
 export const tusVersion = "1.0.0"
 export const uploadsPath = "/api/uploads"
 export const uploadType = "application/offset+octet-stream"
+export const tusExtensions = ["creation", "termination", "expiration", "checksum"]
+export const checksumAlgorithms = ["sha1", "sha256"] as const
 
 /** What `Upload-Metadata` may hold, decoded from Base64. */
 export const UploadMetadata = Schema.Struct({
@@ -57,6 +61,7 @@ const headers = {
   "upload-length": Schema.optionalKey(Schema.String),
   "upload-offset": Schema.optionalKey(Schema.String),
   "upload-metadata": Schema.optionalKey(Schema.String),
+  "upload-checksum": Schema.optionalKey(Schema.String),
   "content-type": Schema.optionalKey(Schema.String)
 }
 const { "tus-resumable": version } = headers
@@ -103,12 +108,14 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
       headers: {
         "tus-resumable": version,
         "upload-offset": headers["upload-offset"],
+        "upload-checksum": headers["upload-checksum"],
         "content-type": headers["content-type"]
       },
       success: HttpApiSchema.Empty(204),
       error: [
         BadRequest,
         BodyTimeout,
+        ChecksumMismatch,
         Conflict,
         Gone,
         Locked,
@@ -125,7 +132,8 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
         description:
           "The body are the bytes from `Upload-Offset` on, as `application/offset+octet-stream`; all that arrives is " +
           "kept, also when the connection breaks. With the last byte the upload becomes a video with a job. 409: the " +
-          "upload is elsewhere, ask where. 423: another request adds to it; a lost one for 15 seconds at most. A piece " +
+          "upload is elsewhere, ask where. With `Upload-Checksum` (`sha1` or `sha256`, and the digest in Base64) a piece is " +
+          "kept as a whole or not at all; 460: it has another checksum. 423: another request adds to it; a lost one for 15 seconds at most. A piece " +
           "without bytes at the end of an upload whose video is still missing makes it."
       })
     ),

@@ -4,7 +4,7 @@
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Cause, Effect, Exit, Metric } from "effect"
-import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Headers, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { randomUUID } from "node:crypto"
 import { announcedBytes } from "../../http/Body.ts"
 import { tusVersion, uploadsPath } from "../contract/Resumable.ts"
@@ -67,8 +67,12 @@ const unread = (request: HttpServerRequest.HttpServerRequest) => {
 
 /** Which headers pages of other sites may read. */
 const exposed =
-  "X-Request-ID, Location, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
+  "X-Request-ID, Location, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
   "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+
+/** A HEAD that came as a POST is waited for until all of its body is there. */
+const withoutBody = ({ headers, status }: HttpServerResponse.HttpServerResponse) =>
+  HttpServerResponse.empty({ status, headers: Headers.removeMany(headers, ["content-length", "content-type"]) })
 
 const answered = (path: string, id: string) =>
   HttpServerResponse.setHeaders({
@@ -111,7 +115,7 @@ const wrapped = Effect.fnUntraced(function* <E, R>(
     status: exit.value.status,
     seconds: (performance.now() - started) / 1000
   })
-  const answer = answered(path, id)(exit.value)
+  const answer = answered(path, id)(request.method === "HEAD" ? withoutBody(exit.value) : exit.value)
   return exit.value.status >= 400 && unread(request)
     ? HttpServerResponse.setHeader(answer, "connection", "close")
     : answer

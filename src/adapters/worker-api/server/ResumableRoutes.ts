@@ -21,12 +21,20 @@ import {
   TooLarge,
   UnsupportedMediaType
 } from "../contract/Errors.ts"
-import { type UploadAnswer, tusVersion, uploadsPath, uploadType } from "../contract/Resumable.ts"
+import {
+  checksumAlgorithms,
+  tusExtensions,
+  tusVersion,
+  type UploadAnswer,
+  uploadsPath,
+  uploadType
+} from "../contract/Resumable.ts"
 import { jobAnswer, videoAnswer } from "./Answers.ts"
 import { countUpload } from "./Metrics.ts"
 import { pageOf } from "./Paging.ts"
 import { bodyRefused, diskRefused, unavailable } from "./Refusals.ts"
 import { ApiSettings } from "./Settings.ts"
+import { checked, readChecksum } from "./UploadChecksum.ts"
 import { readMetadata } from "./UploadMetadata.ts"
 
 /** Of an upload that is only looked at. */
@@ -162,15 +170,18 @@ export const resumableRoutes = HttpApiBuilder.group(
               return yield* new UnsupportedMediaType({ detail: `Content-Type has to be ${uploadType}` })
             }
             const offset = yield* numberIn("Upload-Offset", headers["upload-offset"])
+            const checksum = yield* readChecksum(headers["upload-checksum"])
             const request = yield* HttpServerRequest.HttpServerRequest
             const upload = yield* uploads.find(params.upload_id)
             if (upload.video !== null && offset === upload.bytes) return empty(204, { "upload-offset": String(offset) })
             const { about } = yield* Effect.orDie(readMetadata(upload.metadata))
+            const body = requestBody(request, { maxBytes: Math.max(0, upload.bytes - offset) })
             const reached = yield* receiveUpload({
               id: upload.id,
               offset,
               about,
-              body: requestBody(request, { maxBytes: Math.max(0, upload.bytes - offset) })
+              wholly: checksum !== null,
+              body: checksum === null ? body : checked(body, checksum)
             }).pipe(
               Effect.provideService(MediaStore, media),
               Effect.provideService(UploadStore, uploads),
@@ -221,7 +232,8 @@ export const resumableOptionsRoutes = HttpApiBuilder.group(
     return handlers.handleRaw("options", () =>
       Effect.succeed(
         empty(204, {
-          "tus-extension": "creation,termination,expiration",
+          "tus-extension": tusExtensions.join(","),
+          "tus-checksum-algorithm": checksumAlgorithms.join(","),
           "tus-max-size": String(maxSourceBytes)
         })
       )

@@ -11,6 +11,7 @@ import { envelope } from "./Envelope.ts"
 import { Followers } from "./Followers.ts"
 import { adminRoutes } from "./AdminRoutes.ts"
 import { adminAuth, validation, workerAuth } from "./Guards.ts"
+import { overriding } from "./MethodOverride.ts"
 import { jobRoutes } from "./JobRoutes.ts"
 import { keyRoutes } from "./KeyRoutes.ts"
 import { resumableOptionsRoutes, resumableRoutes } from "./ResumableRoutes.ts"
@@ -42,7 +43,8 @@ const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
  * An upload of a whole film takes hours, so that Node's limit on the time of a request is off; a stalled one is ended
  * where its body is read. Idle connections live longer than the 30 s for which clients of the protocol keep theirs.
  */
-const nodeServer = () => adopting(createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 }))
+const nodeServer = () =>
+  overriding(adopting(createServer({ requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 })))
 
 export const routes = Layer.mergeAll(api, HttpApiScalar.layer(Api, { path: "/docs" }), envelope, continued).pipe(
   Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize)(maxJsonBytes))

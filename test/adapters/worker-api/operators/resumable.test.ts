@@ -43,12 +43,16 @@ const offsetOf = Effect.fnUntraced(function* (address: string, path: string) {
   return Number(headers["upload-offset"])
 })
 
+const checksum = (algorithm: string, bytes: Buffer) => ({
+  "upload-checksum": `${algorithm} ${createHash(algorithm).update(bytes).digest("base64")}`
+})
+
 /** Announces more than it sends, and then waits. */
-const half = (address: string, path: string, offset: number, announced: number, body: Buffer) =>
+const half = (address: string, path: string, offset: number, announced: number, body: Buffer, more = {}) =>
   Effect.acquireRelease(
     Effect.callback<ClientRequest>((resume) => {
       const { hostname, port } = new URL(address)
-      const headers = { ...piece, "upload-offset": String(offset), "content-length": String(announced) }
+      const headers = { ...piece, ...more, "upload-offset": String(offset), "content-length": String(announced) }
       const outgoing = request({ hostname, port, path, method: "PATCH", headers })
       outgoing.on("error", () => {})
       outgoing.write(body, () => resume(Effect.succeed(outgoing)))
@@ -133,7 +137,8 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         assert.strictEqual(told.status, 204)
         assert.deepInclude(told.headers, {
           "tus-version": "1.0.0",
-          "tus-extension": "creation,termination,expiration",
+          "tus-extension": "creation,termination,expiration,checksum",
+          "tus-checksum-algorithm": "sha1,sha256",
           "tus-max-size": String(64 * 1024 * 1024)
         })
         const other = yield* ask(address, "/api/uploads", {
@@ -220,6 +225,76 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         assert.strictEqual((yield* patch(address, path, offset, bytes.subarray(offset))).status, 409)
         const [count] = yield* execute(`select count(*)::int as n from video where source_sha256 = '${sha256(bytes)}'`)
         assert.strictEqual(count.n, 1)
+      })
+    )
+
+    it.effect("keeps a piece with a checksum as a whole or not at all", () =>
+      Effect.gen(function* () {
+        const { address, root } = yield* TestServer
+        const bytes = randomBytes(90_000)
+        const [first, second, third] = [
+          bytes.subarray(0, 30_000),
+          bytes.subarray(30_000, 60_000),
+          bytes.subarray(60_000)
+        ]
+        const path = yield* begin(address, bytes.length)
+        const add = (offset: number, body: Buffer, more: Readonly<Record<string, string>>) =>
+          ask(address, path, {
+            method: "PATCH",
+            headers: { ...piece, "upload-offset": String(offset), ...more },
+            body
+          })
+        const refused = Effect.fnUntraced(function* (
+          status: number,
+          offset: number,
+          body: Buffer,
+          more: Readonly<Record<string, string>>
+        ) {
+          const answer = yield* add(offset, body, more)
+          assert.strictEqual(answer.status, status, answer.text)
+          assert.strictEqual(yield* offsetOf(address, path), offset)
+        })
+        yield* refused(460, 0, first, checksum("sha256", second))
+        yield* refused(400, 0, first, checksum("md5", first))
+        yield* refused(400, 0, first, { "upload-checksum": "sha1" })
+        assert.strictEqual((yield* add(0, first, checksum("sha1", first))).status, 204)
+
+        yield* refused(460, 30_000, Buffer.concat([third, second]), checksum("sha1", second))
+        yield* Effect.scoped(
+          Effect.andThen(
+            half(address, path, 30_000, 30_000, second.subarray(0, 20_000), checksum("sha1", second)),
+            writers(1)
+          )
+        )
+        yield* writers(0)
+        assert.strictEqual(yield* offsetOf(address, path), 30_000)
+        assert.strictEqual((yield* add(30_000, second, checksum("sha256", second))).status, 204)
+        assert.strictEqual((yield* patch(address, path, 60_000, third)).status, 204)
+        const { video } = yield* videoOf(address, path)
+        assert.strictEqual(video["source_sha256"], sha256(bytes))
+        assert.isTrue((yield* stored(root, video["id"])).equals(bytes))
+      })
+    )
+
+    it.effect("takes the method from X-HTTP-Method-Override where only POST gets through", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const path = yield* begin(address, 10)
+        const post = (method: string, headers: Readonly<Record<string, string>>, body = "") =>
+          ask(address, path, { method: "POST", headers: { ...headers, "x-http-method-override": method }, body })
+        assert.strictEqual((yield* post("PATCH", { ...piece, "upload-offset": "0" }, "1234")).status, 204)
+        const told = yield* post("HEAD", protocol)
+        assert.strictEqual(told.status, 200)
+        assert.strictEqual(told.headers["upload-offset"], "4")
+        assert.strictEqual((yield* post("DELETE", { ...protocol, "x-admin-secret": "wrong" })).status, 403)
+        assert.strictEqual((yield* post("DELETE", protocol)).status, 204)
+        assert.strictEqual((yield* post("HEAD", protocol)).status, 404)
+        assert.strictEqual((yield* post("BREW", protocol)).status, 405)
+        const elsewhere = yield* ask(address, "/api/videos", {
+          method: "POST",
+          headers: { ...admin, "x-http-method-override": "GET", "content-length": "0" }
+        })
+        assert.notStrictEqual(elsewhere.status, 200)
       })
     )
 
