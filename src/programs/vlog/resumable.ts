@@ -1,6 +1,6 @@
 /** Sends a file by tus, and goes on where it was cut: in this run as long as there is progress, and in the next one. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Clock, DateTime, Duration, Effect, Option, Redacted, Result, Schema, Stream } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
 import { Headers, HttpBody, HttpClientRequest, type HttpClientResponse, type HttpMethod } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
@@ -8,8 +8,20 @@ import { open, stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
 import { tusVersion, uploadsPath, uploadType } from "../../adapters/worker-api/contract/Resumable.ts"
+import type { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { ask, Farm } from "./Farm.ts"
-import { byStatus, type Problem, Refused, Unreachable, unreachable } from "./problems.ts"
+import {
+  byStatus,
+  type Origin,
+  type Problem,
+  Refused,
+  toProblem,
+  Unreachable,
+  unreachable,
+  type WireError
+} from "./problems.ts"
+
+type Sent = typeof VideoWithJob.Type
 
 export interface About {
   readonly title?: string
@@ -49,8 +61,42 @@ const detailOf = Schema.decodeUnknownOption(Schema.Struct({ detail: Schema.Strin
 /** Is worth another try: it may have been the network, a restart, or another request that is about to end. */
 const mayPass = (problem: Problem) => problem._tag === "Unreachable" || problem._tag === "Busy"
 
+/** It is older than they are, or another program, or what lies before it does not let them through. */
+const hasNoUploads = (error: WireError) =>
+  error._tag === "HttpClientError" && (error.response?.status === 404 || error.response?.status === 405)
+
+const withoutUploads = ({ address, addressFrom }: Origin) =>
+  new Refused({
+    problem:
+      `${address} (from ${addressFrom}) takes no resumable uploads: there is nothing at ${uploadsPath}. Is it an older ` +
+      `vlog, or does a proxy hide that path? In one request, POST ${address}/api/videos?filename=... takes the file`
+  })
+
 const offsetIn = (headers: Headers.Headers) =>
   Number(Option.getOrElse(Headers.get(headers, "upload-offset"), () => "0"))
+
+/** How far an upload is, as far as is known. */
+interface Course {
+  readonly id: string | null
+  /** How much of it is there; null before it is asked, and after every trouble. */
+  readonly offset: number | null
+  /** How much was there before this run; null before it is known. */
+  readonly began: number | null
+  /** The most that was ever there, and when that was seen, in milliseconds. */
+  readonly reached: number
+  readonly movedAt: number
+  readonly expires: DateTime.Utc | null
+  /** How often it was tried again since. */
+  readonly tries: number
+}
+
+interface Looked extends Course {
+  readonly id: string
+  readonly offset: number
+  readonly began: number
+}
+
+const isLooked = (course: Course): course is Looked => course.offset !== null
 
 /** With the video that it became. `tell`: what a person should know beside `sent`. */
 export const sendResumable = Effect.fnUntraced(function* (options: {
@@ -65,12 +111,6 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
   const name = basename(path)
   const { fingerprint, size } = yield* Effect.promise(() => fingerprintOf(path, about))
   const percent = (bytes: number) => `${Math.floor((bytes / size) * 100)} %`
-
-  let upload: string | undefined
-  let began: number | undefined
-  let reached = -1
-  let moved = yield* Clock.currentTimeMillis
-  let expires: DateTime.Utc | undefined
 
   const request = Effect.fnUntraced(function* (
     method: HttpMethod.HttpMethod,
@@ -124,7 +164,7 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
     })
   })
 
-  const add = (id: string, offset: number) => {
+  const add = ({ began, id, offset }: Looked) => {
     let bytes = offset
     const body = NodeStream.fromReadable({
       evaluate: () => createReadStream(path, { start: offset }),
@@ -132,7 +172,7 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
     }).pipe(
       Stream.tap((chunk: Uint8Array) => {
         bytes += chunk.length
-        return Effect.andThen(bytes < size ? Effect.void : assertUnchanged(id), sent(bytes, began ?? 0))
+        return Effect.andThen(bytes < size ? Effect.void : assertUnchanged(id), sent(bytes, began))
       })
     )
     return request(
@@ -145,56 +185,67 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
     )
   }
 
-  const open = ask((api) => api.resumable.list({ query: { fingerprint, limit: 1 } })).pipe(
+  const open = farm.client.resumable.list({ query: { fingerprint, limit: 1 } }).pipe(
+    Effect.mapError((error) => (hasNoUploads(error) ? withoutUploads(farm) : toProblem(farm)(error))),
     Effect.map(({ uploads }) => uploads[0])
   )
 
-  const once = Effect.gen(function* () {
-    if (upload === undefined) {
-      const found = yield* open
-      if (found !== undefined) yield* tell(`${name}: going on at ${percent(found.received)} of an earlier upload`)
-      upload = found?.id ?? (yield* create)
-    }
-    const id = upload
+  const identify = Effect.fnUntraced(function* (course: Course) {
+    const found = yield* open
+    if (found === undefined) return { ...course, id: yield* create }
+    yield* tell(`${name}: going on at ${percent(found.received)} of an earlier upload`)
+    return { ...course, id: found.id }
+  })
+
+  const look = Effect.fnUntraced(function* (course: Course, id: string) {
     yield* assertUnchanged(id)
     const { headers } = yield* request("HEAD", `${uploadsPath}/${id}`, {})
     const offset = offsetIn(headers)
-    expires = Option.getOrUndefined(Option.flatMap(Headers.get(headers, "upload-expires"), DateTime.make))
-    began ??= offset
-    if (offset > reached) {
-      reached = offset
-      moved = yield* Clock.currentTimeMillis
+    const looked: Looked = {
+      ...course,
+      id,
+      offset,
+      began: course.began ?? offset,
+      expires: Option.getOrNull(Option.flatMap(Headers.get(headers, "upload-expires"), DateTime.make))
     }
-    yield* add(id, offset)
-    const { video } = yield* ask((api) => api.resumable.show({ params: { upload_id: id as never } }))
-    return video ?? (yield* new Unreachable({ problem: `${farm.address} has all of ${name} and no video of it yet` }))
-  }).pipe(
-    // It expired, or what was there of it is gone.
-    Effect.catchTag(
-      "NotThere",
-      Effect.fnUntraced(function* (problem) {
-        if (upload !== undefined) yield* Effect.ignore(request("DELETE", `${uploadsPath}/${upload}`, {}))
-        upload = undefined
-        return yield* new Unreachable({ problem: problem.problem })
-      })
-    )
-  )
+    return offset > course.reached
+      ? { ...looked, reached: offset, movedAt: yield* Clock.currentTimeMillis, tries: 0 }
+      : looked
+  })
 
-  for (let tries = 0; ; tries++) {
-    const before = reached
-    const result = yield* Effect.result(once)
-    if (Result.isSuccess(result)) return result.success
-    const problem = result.failure
-    if (!mayPass(problem)) return yield* problem
-    const now = yield* Clock.currentTimeMillis
-    if (now - moved > Duration.toMillis(patience)) {
-      const until = expires === undefined ? "" : ` until ${DateTime.formatIso(expires)}`
+  const finish = Effect.fnUntraced(function* (course: Looked) {
+    yield* add(course)
+    const { video } = yield* ask((api) => api.resumable.show({ params: { upload_id: course.id as never } }))
+    return video ?? (yield* new Unreachable({ problem: `${farm.address} has all of ${name} and no video of it yet` }))
+  })
+
+  const again = Effect.fnUntraced(function* (course: Course, problem: Problem) {
+    // It expired, or what was there of it is gone.
+    const isGone = problem._tag === "NotThere"
+    if (!isGone && !mayPass(problem)) return yield* problem
+    if (isGone && course.id !== null) yield* Effect.ignore(request("DELETE", `${uploadsPath}/${course.id}`, {}))
+    if ((yield* Clock.currentTimeMillis) - course.movedAt > Duration.toMillis(patience)) {
+      const until = course.expires === null ? "" : ` until ${DateTime.formatIso(course.expires)}`
       return yield* new Unreachable({
         problem: `${problem.message}\nWhat has arrived of ${name} is kept${until}: the same command goes on with it`
       })
     }
-    if (reached > before) tries = 0
     yield* tell(`${name}: ${problem.message}; trying again`)
-    yield* Effect.sleep(Duration.min(Duration.seconds(2 ** Math.min(tries, 5)), longestWait))
+    yield* Effect.sleep(Duration.min(Duration.seconds(2 ** Math.min(course.tries, 5)), longestWait))
+    return { ...course, id: isGone ? null : course.id, offset: null, tries: course.tries + 1 }
+  })
+
+  const go = (course: Course): Effect.Effect<Sent, Problem, Farm> => {
+    if (isLooked(course)) {
+      return Effect.catch(finish(course), (problem) => Effect.flatMap(again(course, problem), go))
+    }
+    const next: Effect.Effect<Course, Problem> = course.id === null ? identify(course) : look(course, course.id)
+    return Effect.flatMap(
+      Effect.catch(next, (problem) => again(course, problem)),
+      go
+    )
   }
+
+  const movedAt = yield* Clock.currentTimeMillis
+  return yield* go({ id: null, offset: null, began: null, reached: -1, movedAt, expires: null, tries: 0 })
 })

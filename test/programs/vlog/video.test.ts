@@ -37,6 +37,19 @@ const withoutEvents = async (address: string, asked: Array<string>) => {
   return { address: `http://127.0.0.1:${port}`, close: () => server.close() }
 }
 
+/** A server that knows nothing of what it is asked. */
+const answering = (status: number) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const server = createServer((_, response) =>
+        response.writeHead(status, { "content-type": "application/json" }).end('{"detail":"Not Found"}')
+      )
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done))
+      return server
+    }),
+    (server) => Effect.sync(() => server.close())
+  ).pipe(Effect.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+
 /** In front of the API; as often as it is told to, it ends a connection that has brought a megabyte. */
 const breakable = (to: string) =>
   Effect.acquireRelease(
@@ -178,6 +191,22 @@ layer(testServer(), { excludeTestServices: true })("vlog video and vlog job", (i
       assert.match(again.stderr, /long\.mp4: going on at \d+ % of an earlier upload/)
       assert.match(again.stderr, /cannot be reached .*; trying again/)
       assert.strictEqual(digestOf(again.stdout), sha256(bytes))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("upload says at once that a server takes no resumable uploads", () =>
+    Effect.gen(function* () {
+      const file = join(yield* folder, "film.mp4")
+      yield* Effect.promise(() => writeFile(file, "not a film"))
+      for (const status of [404, 405]) {
+        const older = yield* answering(status)
+        const ended = yield* vlog(["video", "upload", file], {
+          env: { VLOG_API_URL: older, VLOG_WORKER_ADMIN_SECRET: adminSecret }
+        })
+        assert.strictEqual(ended.exitCode, 1)
+        assert.include(ended.stderr, `${older} (from VLOG_API_URL) takes no resumable uploads`)
+        assert.notInclude(ended.stderr, "trying again")
+      }
     }).pipe(Effect.scoped)
   )
 
