@@ -1,5 +1,5 @@
 /** How work comes into the queue, and from there to a worker. */
-import { Array as Arr, Effect, Exit, Option, Request, RequestResolver, Schema, Semaphore } from "effect"
+import { Array as Arr, Effect, Exit, Option, Request, Schema } from "effect"
 import { JobId } from "../../../domain/ids.ts"
 import { bytesPerPixelSecond, processorCost, worthWaiting } from "../../../domain/jobs/Wishes.ts"
 import type { JobStore } from "../../../domain/ports/JobStore.ts"
@@ -8,6 +8,7 @@ import { currentTrace } from "../../../domain/telemetry/TraceContext.ts"
 import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
 import { Db, type Sql } from "../Db.ts"
 import { sourceColumns, storeUnavailable } from "../Rows.ts"
+import { gathered } from "./Gathered.ts"
 
 type ClaimOptions = Parameters<JobStore["Service"]["claim"]>[0]
 
@@ -175,13 +176,11 @@ export const makeClaiming = Effect.gen(function* () {
     }
   }, storeUnavailable)
 
-  // Workers that wait are woken all at once, and PostgreSQL works less for one statement than for many. More than one at a
-  // time, since much of each is waiting for the disk.
-  const turn = yield* Semaphore.make(3)
-  const claims = RequestResolver.makeGrouped<Claim, string>({
-    key: ({ request }) => `${Option.getOrElse(request.job, () => "any")} ${request.gpuWaitSeconds}`,
-    resolver: (entries) => turn.withPermit(answer(entries))
-  }).pipe(RequestResolver.setDelayEffect(Effect.andThen(turn.withPermit(Effect.void), Effect.yieldNow)))
+  // Workers that wait are woken all at once.
+  const claims = yield* gathered<Claim>(
+    answer,
+    ({ gpuWaitSeconds, job }) => `${Option.getOrElse(job, () => "any")} ${gpuWaitSeconds}`
+  )
 
   const claim: JobStore["Service"]["claim"] = Effect.fn("JobStore.claim")((options) =>
     Effect.request(new Claim(options), claims)

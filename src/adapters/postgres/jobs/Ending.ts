@@ -1,13 +1,39 @@
 /** How attempts end that made nothing. */
-import { Effect, Schema } from "effect"
+import { Array as Arr, Effect, Exit, Option, Request, Schema } from "effect"
 import { nothingTold } from "../../../domain/jobs/Attempt.ts"
 import type { Holder, JobStore, Subject } from "../../../domain/ports/JobStore.ts"
+import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
 import { Db, retryRaces, type Sql } from "../Db.ts"
 import { about, heldBy } from "../Holding.ts"
 import { storeUnavailable } from "../Rows.ts"
+import { gathered } from "./Gathered.ts"
 import { makeRefusal } from "./Refusal.ts"
 
-const Ended = Schema.Struct({ willRetry: Schema.Boolean, attempt: Schema.Int })
+interface Ended {
+  readonly willRetry: boolean
+  readonly attempt: number
+}
+
+class Failure extends Request.Class<
+  {
+    readonly subject: Subject
+    readonly holder: Holder
+    readonly options: Parameters<JobStore["Service"]["fail"]>[2]
+  },
+  Option.Option<Ended>,
+  StoreUnavailable
+> {}
+
+const asRow = ({ holder, options, subject }: Failure, turn: number) => {
+  const { notes, stderr } = options.account ?? nothingTold
+  return { turn, ...subject, ...holder, error: options.error, retry: options.retry, stderr, notes }
+}
+
+/** One of the callers: how its attempt ended, or that another of its job came first. Who is not named holds nothing. */
+const Answer = Schema.Union([
+  Schema.Struct({ turn: Schema.Int, willRetry: Schema.Boolean, attempt: Schema.Int }),
+  Schema.Struct({ turn: Schema.Int, willRetry: Schema.Null })
+])
 
 /**
  * The common end of an attempt that made nothing: back to the queue after a pause, or failed for good, and with a
@@ -69,31 +95,65 @@ export const makeEnding = Effect.gen(function* () {
   const db = yield* Db
   const refusal = yield* makeRefusal
 
+  /**
+   * Of tasks of one job only those of the first caller are ended: what that means for the others, the next statement
+   * sees. Locked in one order, so that two such statements wait for each other and not both ways.
+   */
+  const endFor = (callers: Arr.NonEmptyReadonlyArray<Failure>) =>
+    db.rows(
+      Answer,
+      (sql) =>
+        sql`
+        with asked as materialized (
+          select *
+            from jsonb_to_recordset(${sql.json(callers.map(asRow) as never)})
+              as (turn int, job int, video int, worker uuid, lease uuid, error text, retry boolean, stderr text, notes jsonb)
+        ), held as materialized (
+          select t.id, t.job_id, t.lease_id, a.turn, a.error, a.retry, a.stderr, a.notes
+            from asked a
+            left join job j on j.video_id = a.video
+            join task t on t.job_id = coalesce(a.job, j.id)
+           where t.state = 'leased'
+             and t.worker_id = a.worker
+             and (a.lease is null or t.lease_id = a.lease)
+           order by t.id
+             for update of t
+        ), placed as materialized (
+          select *, turn = min(turn) over (partition by job_id) as first from held
+        ), ${endAttempts(
+          sql,
+          sql`select id, lease_id, 'failed' as outcome, error, retry, stderr, notes from placed where first`
+        )}
+        select p.turn, ended.state = 'queued' as "willRetry", ended.attempt
+          from placed p
+          left join ended on ended.id = p.id and p.first`
+    )
+
+  const answer = Effect.fnUntraced(function* (entries: Arr.NonEmptyReadonlyArray<Request.Entry<Failure>>) {
+    let waiting: ReadonlyArray<Request.Entry<Failure>> = entries
+    while (Arr.isReadonlyArrayNonEmpty(waiting)) {
+      const callers = waiting
+      // Another task of the job may fail at this moment: each holds itself and wants the other, to stop it.
+      const rows = yield* retryRaces(endFor(Arr.map(callers, ({ request }) => request)))
+      const answers = new Map(rows.map(({ turn, ...ended }) => [turn, ended]))
+      waiting = callers.filter((entry, turn) => {
+        const ended = answers.get(turn)
+        if (ended?.willRetry === null) return true
+        entry.completeUnsafe(Exit.succeed(Option.fromUndefinedOr(ended)))
+        return false
+      })
+    }
+  }, storeUnavailable)
+
+  const failures = yield* gathered<Failure>(answer)
+
   const fail = Effect.fn("JobStore.fail")(function* (
     subject: Subject,
     holder: Holder,
     options: Parameters<JobStore["Service"]["fail"]>[2]
   ) {
-    const account = options.account ?? nothingTold
-    const ending = db.rows(
-      Ended,
-      (sql) =>
-        sql`
-        with ${endAttempts(
-          sql,
-          sql`
-            select t.id, t.lease_id, 'failed' as outcome, ${options.error}::text as error, ${options.retry}::boolean as retry,
-                   ${account.stderr}::text as stderr, ${sql.json([...account.notes])}::jsonb as notes
-              from task t
-             where ${heldBy(sql, holder)}
-               and ${about(sql, subject)}
-               for update`
-        )}
-        select state = 'queued' as "willRetry", attempt from ended`
-    )
-    // Another task of the job may fail at this moment: each holds itself and wants the other, to stop it.
-    const [row] = yield* retryRaces(ending)
-    return row ?? (yield* yield* refusal(subject, holder))
+    const ended = yield* Effect.request(new Failure({ subject, holder, options }), failures)
+    return Option.isSome(ended) ? ended.value : yield* yield* refusal(subject, holder)
   }, storeUnavailable)
 
   const release = Effect.fn("JobStore.release")(function* (subject: Subject, holder: Holder) {
