@@ -14,7 +14,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs, promisify } from "node:util"
-import { imageFlags } from "./support/image.ts"
+import { imageEnvironment, imageFlags } from "./support/image.ts"
 
 const { values } = parseArgs({
   options: {
@@ -83,6 +83,7 @@ const start = async (folder: string) => {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       PATH: process.env["PATH"],
+      ...imageEnvironment,
       VLOG_WORKER_API_URL: `http://127.0.0.1:${(api.address() as AddressInfo).port}`,
       VLOG_WORKER_API_KEY: "a key",
       VLOG_WORKER_WORK_DIR: join(folder, "work"),

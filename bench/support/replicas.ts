@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
-import { imageFlags } from "./image.ts"
+import { imageEnvironment, imageFlags } from "./image.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -43,7 +43,13 @@ export const makeReplica = async (program: string, env: Readonly<Record<string, 
     start: async () => {
       let said = ""
       const started = spawn(process.execPath, [...imageFlags, program], {
-        env: { ...env, VLOG_WORKER_API_HOST: "127.0.0.1", VLOG_WORKER_API_PORT: String(port), LOG_LEVEL: "warn" },
+        env: {
+          ...imageEnvironment,
+          ...env,
+          VLOG_WORKER_API_HOST: "127.0.0.1",
+          VLOG_WORKER_API_PORT: String(port),
+          LOG_LEVEL: "warn"
+        },
         stdio: ["ignore", "pipe", "pipe"]
       })
       child = started

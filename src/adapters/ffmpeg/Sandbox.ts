@@ -52,9 +52,12 @@ export class SandboxUnavailable extends Schema.TaggedError<SandboxUnavailable>()
   }
 }
 
-/** What ffmpeg, its loader and the drivers of encoders read. Nothing else gets there: a worker's environment holds its key. */
+/**
+ * What ffmpeg, its loader and the drivers of encoders read. Nothing else gets there: a worker's environment holds its key.
+ * Nor does the one arena in which the image has Node.js allocate: ffmpeg's threads would wait for each other.
+ */
 const harmless =
-  /^(PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|LD_\w+|GLIBC_\w+|MALLOC_\w+|(NVIDIA|CUDA|LIBVA|VDPAU|ONEVPL|MFX|INTEL|DRI|MESA|VK|SVT|AV)_\w+)$/
+  /^(PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|LD_\w+|GLIBC_\w+|MALLOC_(?!ARENA_MAX$)\w+|(NVIDIA|CUDA|LIBVA|VDPAU|ONEVPL|MFX|INTEL|DRI|MESA|VK|SVT|AV)_\w+)$/
 
 const environment = () =>
   Object.fromEntries(

@@ -1,6 +1,7 @@
 /** The Worker API: there, well, of this version, and with a secret that it takes. */
 import { Clock, Effect, Option } from "effect"
-import { loggedIn, makeClient } from "../../adapters/worker-api/client/Client.ts"
+import { makeClient } from "../../adapters/worker-api/client/Client.ts"
+import { loggedIn } from "../../adapters/worker-api/client/Connection.ts"
 import { version } from "../settings/api.ts"
 import type { Place } from "../vlog/Farm.ts"
 import { toProblem, type WireError } from "../vlog/problems.ts"

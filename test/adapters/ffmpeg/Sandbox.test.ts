@@ -94,15 +94,25 @@ layer(Subprocess.layer, { excludeTestServices: true, timeout: "60 seconds" })("f
 
   it.effect("have no secrets in their environment", () =>
     Effect.acquireUseRelease(
-      Effect.sync(() => Object.assign(process.env, { VLOG_WORKER_API_KEY: "swordfish", LIBVA_DRIVER_NAME: "iHD" })),
+      Effect.sync(() =>
+        Object.assign(process.env, {
+          VLOG_WORKER_API_KEY: "swordfish",
+          LIBVA_DRIVER_NAME: "iHD",
+          MALLOC_ARENA_MAX: "1"
+        })
+      ),
       () =>
         Effect.gen(function* () {
           const { lines } = yield* inside("env", { mode: "off", env: { AV_LOG_FORCE_NOCOLOR: "1" } })
           assert.include(lines, "LIBVA_DRIVER_NAME=iHD")
           assert.include(lines, "AV_LOG_FORCE_NOCOLOR=1")
           assert.notInclude(lines.join("\n"), "swordfish")
+          assert.notInclude(lines, "MALLOC_ARENA_MAX=1")
         }),
-      () => Effect.sync(() => (delete process.env["VLOG_WORKER_API_KEY"], delete process.env["LIBVA_DRIVER_NAME"]))
+      () =>
+        Effect.sync(() =>
+          ["VLOG_WORKER_API_KEY", "LIBVA_DRIVER_NAME", "MALLOC_ARENA_MAX"].forEach((name) => delete process.env[name])
+        )
     )
   )
 

@@ -20,10 +20,10 @@ import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
 import { Slug } from "../../../domain/videos/Slug.ts"
 import { keyHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
-import type { makeClient } from "./Client.ts"
 import { download } from "./Download.ts"
 import { toApiError, toTaskError } from "./Errors.ts"
 import { failureText, progressReport } from "./Reports.ts"
+import type { makeWorkerClient } from "./WorkerClient.ts"
 
 /** It counts 300 requests a minute of all workers behind one address, and does not say when the next one may come. */
 const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -84,7 +84,7 @@ export const makeVlog = (options: {
   readonly address: string
   readonly key: Redacted.Redacted
   readonly http: HttpClient.HttpClient
-  readonly client: Effect.Success<ReturnType<typeof makeClient>>
+  readonly client: Effect.Success<ReturnType<typeof makeWorkerClient>>
 }): Omit<WorkerApi["Service"], "heartbeat"> => {
   const { address, client, http, key } = options
   const apiError = Effect.mapError(toApiError(address))

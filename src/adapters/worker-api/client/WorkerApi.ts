@@ -13,11 +13,12 @@ import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
 import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
 import { keyHeader, leaseHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
-import { loggedIn, type Login, makeClient } from "./Client.ts"
+import { loggedIn, type Login } from "./Connection.ts"
 import { download } from "./Download.ts"
 import { toApiError, toTaskError } from "./Errors.ts"
 import { failureText, progressReport, shortened } from "./Reports.ts"
 import { makeVlog } from "./Vlog.ts"
+import { makeWorkerClient } from "./WorkerClient.ts"
 
 /** For calls that may be made twice: a lost answer is not a lost call. */
 const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -87,7 +88,7 @@ const make = (options: ClientOptions) =>
   Effect.gen(function* () {
     const { address, key } = options
     const http = yield* HttpClient.HttpClient
-    const client = yield* makeClient(address, { workerKey: key })
+    const client = yield* makeWorkerClient(address, key)
     const apiError = Effect.mapError(toApiError(address))
     const taskError = Effect.mapError(toTaskError(address))
     const job = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: { [leaseHeader]: task.leaseId } })
