@@ -328,16 +328,18 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         const path = yield* begin(address, bytes.length)
         assert.strictEqual((yield* patch(address, path, 0, bytes.subarray(0, 100_000))).status, 204)
         const asleep = yield* half(address, path, 100_000, 200_000, bytes.subarray(100_000, 150_000))
-        yield* writers(1)
+        // It has its file open: otherwise it would find it gone, which is another answer.
+        yield* arrived(root, 150_000)
         const answered = new Promise<number>((done) =>
           asleep.once("response", ({ statusCode }) => done(statusCode ?? 0))
         )
-        // As after 15 seconds without a word of it; which it may say in between, every 3 seconds.
+        // As after 15 seconds without a word of it; which it may say in between, every 3 seconds, and then it is further.
         const taken = yield* execute(
           "update upload set writer_until = now() - interval '1 second' where writer is not null"
         ).pipe(
-          Effect.andThen(patch(other.address, path, 100_000, bytes.subarray(100_000))),
-          Effect.repeat({ until: ({ status }) => status !== 423 })
+          Effect.andThen(offsetOf(other.address, path)),
+          Effect.flatMap((offset) => patch(other.address, path, offset, bytes.subarray(offset))),
+          Effect.repeat({ until: ({ status }) => status !== 423 && status !== 409 })
         )
         assert.strictEqual(taken.status, 204)
 
