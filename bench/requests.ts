@@ -1,12 +1,14 @@
 /**
  * Small requests a second: our Worker API beside a bare node:http server and fastify, which answer the same text and do
- * nothing for it. Each server is a program of its own; all are asked in turns in one run, over connections that are kept.
+ * nothing for it. Each server is a program of its own; all are asked in turns in one run, over connections that are
+ * kept.
  *
  *     node bench/requests.ts                                   3 turns of 3 s, 16 connections
  *     node bench/requests.ts --turns 5 --seconds 5 --connections 50
  *
- * `heartbeat`: of a worker a connection, with its key, which is looked up, and its state, which is written, in PostgreSQL. `nothing`: a
- * path that there is not: all that our answers cost before anything is done for them. `health`: asks database and disk.
+ * `heartbeat`: of a worker a connection, with its key, which is looked up, and its state, which is written, in
+ * PostgreSQL. `nothing`: a path that there is not: all that our answers cost before anything is done for them. `health`:
+ * asks database and disk.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
