@@ -7,8 +7,8 @@
  *     node bench/requests.ts --turns 5 --seconds 5 --connections 50
  *
  * `heartbeat`: of a worker a connection, with its key, which is looked up, and its state, which is written, in
- * PostgreSQL. `nothing`: a path that there is not: all that our answers cost before anything is done for them. `health`:
- * asks database and disk.
+ * PostgreSQL. `nothing`: a path that there is not: all that our answers cost before anything is done for them.
+ * `health`: asks database and disk.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"

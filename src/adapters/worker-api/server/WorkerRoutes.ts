@@ -1,63 +1,38 @@
 /** What workers call. */
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Duration, Effect, Option, Schema, type Stream } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Duration, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import type { JobId, VideoId, WorkerId } from "../../../domain/ids.ts"
-import { Sha256 } from "../../../domain/ids.ts"
+import type { JobId, WorkerId } from "../../../domain/ids.ts"
 import { printable } from "../../../domain/jobs/Attempt.ts"
-import { DeliveredPath } from "../../../domain/media/Delivered.ts"
-import { RenditionName } from "../../../domain/media/Rendition.ts"
-import { initName, posterName, segmentIndex } from "../../../domain/media/Segment.ts"
 import { DeliveryStore } from "../../../domain/ports/DeliveryStore.ts"
 import { JobNews } from "../../../domain/ports/JobNews.ts"
 import { JobSignal } from "../../../domain/ports/JobSignal.ts"
-import type { Holder, Subject } from "../../../domain/ports/JobStore.ts"
+import type { Holder } from "../../../domain/ports/JobStore.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
 import { MediaStore } from "../../../domain/ports/MediaStore.ts"
-import { SegmentInspector } from "../../../domain/ports/SegmentInspector.ts"
 import { VideoStore } from "../../../domain/ports/VideoStore.ts"
 import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
 import { claimTask } from "../../../domain/programs/ClaimTask.ts"
 import { completeDelivery } from "../../../domain/programs/CompleteDelivery.ts"
 import { completeTask } from "../../../domain/programs/CompleteTask.ts"
-import { holdWhileMoving } from "../../../domain/programs/HoldWhileMoving.ts"
 import { adoptParts, beginAttempt } from "../../../domain/programs/ResumeAttempt.ts"
-import { receiveDelivered } from "../../../domain/programs/ReceiveDelivery.ts"
-import { receivePart } from "../../../domain/programs/ReceivePart.ts"
-import { type BodyRefused, requestBody } from "../../http/Body.ts"
-import { fileResponse } from "../../http/FileResponse.ts"
 import { Api } from "../contract/Api.ts"
 import { CallingWorker } from "../contract/Auth.ts"
 import { clamped } from "../contract/Capabilities.ts"
-import { BadRequest, Conflict, NotFound, Unprocessable } from "../contract/Errors.ts"
+import { Unprocessable } from "../contract/Errors.ts"
 import type { Completion } from "../contract/Worker.ts"
 import { claimAnswer, noJob } from "./Claims.ts"
-import {
-  countAttempts,
-  countCompleted,
-  countFailedAttempt,
-  countHeartbeat,
-  countJob,
-  observeSegment
-} from "./Metrics.ts"
-import { bodyRefused, diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
+import { countAttempts, countCompleted, countFailedAttempt, countHeartbeat, countJob } from "./Metrics.ts"
+import { diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
 import { accountOf, factsOf, holderOf, progressOf } from "./Reports.ts"
 import { ApiSettings } from "./Settings.ts"
+import { makeTransfers } from "./Transfers.ts"
 import { verify } from "./Verification.ts"
 
 /** What this server adds to the protocol; a worker uses an addition only when it is named here. */
 const features = ["lease", "task", "release", "files", "wait", "cancelled", "account", "resume"] as const
 
-const isRenditionName = Schema.is(RenditionName)
-const decodeDelivered = Schema.decodeUnknownOption(DeliveredPath)
-
-const isPartName = (name: string) => name === initName || name === posterName || segmentIndex(name) !== null
-
 /** What a worker of the older protocol, which knows no release, says when it is told to stop. */
 const toldToStop = "Shutdown requested"
-
-const decodeDigest = Schema.decodeUnknownOption(Sha256)
 
 export const workerRoutes = HttpApiBuilder.group(
   Api,
@@ -68,20 +43,13 @@ export const workerRoutes = HttpApiBuilder.group(
     const videos = yield* VideoStore
     const registry = yield* WorkerRegistry
     const media = yield* MediaStore
-    const inspector = yield* SegmentInspector
     const deliveries = yield* DeliveryStore
     const signal = yield* JobSignal
     const news = yield* JobNews
+    const transfers = yield* makeTransfers
 
     const leaseSecondsFor = (wished: number | undefined) =>
       wished === undefined ? settings.claimSeconds : Math.round(Math.min(Math.max(wished, 5), settings.claimSeconds))
-
-    /** The job's video; a job that is not there is no worker's. */
-    const sourceOf = Effect.fnUntraced(function* (video: VideoId) {
-      const found = yield* Effect.catchTag(videos.byId(video), "StoreUnavailable", unavailable)
-      if (Option.isNone(found)) return yield* new NotFound({ detail: "Video not found" })
-      return found.value
-    })
 
     const incomplete = (job: JobId, what: string) => new Unprocessable({ detail: `Job ${job}: ${what} needed` })
 
@@ -105,23 +73,6 @@ export const workerRoutes = HttpApiBuilder.group(
       })
     })
 
-    const store = Effect.fnUntraced(function* (
-      params: { readonly video_id: VideoId; readonly quality: string; readonly filename: string },
-      holder: Holder,
-      upload: { readonly sha256: Sha256; readonly body: Stream.Stream<Uint8Array, BodyRefused> }
-    ) {
-      const { filename, quality, video_id: video } = params
-      const maxBytes = settings.maxPartBytes
-      if (!isRenditionName(quality)) return yield* new BadRequest({ detail: "Invalid request" })
-      if (holder.lease !== null) {
-        if (!isPartName(filename)) return yield* new BadRequest({ detail: "Invalid request" })
-        return yield* receivePart({ video }, holder, { rendition: quality, name: filename, maxBytes, ...upload })
-      }
-      const path = decodeDelivered(`${quality}/${filename}`)
-      if (Option.isNone(path)) return yield* new BadRequest({ detail: "Invalid request" })
-      return yield* receiveDelivered({ video }, holder, { path: path.value, maxBytes, ...upload })
-    })
-
     /** As a release: being told to stop says nothing against the job. */
     const giveBack = Effect.fnUntraced(
       function* (job: JobId, holder: Holder) {
@@ -134,16 +85,6 @@ export const workerRoutes = HttpApiBuilder.group(
       },
       Effect.catchTags({ LeaseRefused: leaseRefused(false), StoreUnavailable: unavailable })
     )
-
-    /** Until the answer to this request has been sent. */
-    const holdWhileSending = Effect.fnUntraced(function* (subject: Subject, holder: Holder) {
-      const { socket } = NodeHttpServerRequest.toIncomingMessage(yield* HttpServerRequest.HttpServerRequest)
-      yield* holdWhileMoving(
-        subject,
-        holder,
-        Effect.sync(() => socket.bytesWritten)
-      ).pipe(Effect.provideService(DeliveryStore, deliveries), Effect.forkScoped)
-    })
 
     const count = Effect.fnUntraced(function* (id: JobId, worker: WorkerId) {
       const job = Option.getOrNull(yield* Effect.orElseSucceed(jobs.job(id), () => Option.none()))
@@ -324,60 +265,7 @@ export const workerRoutes = HttpApiBuilder.group(
           return yield* verify({ jobs, videos, media }, params.job_id, id)
         })
       )
-      .handleRaw(
-        "source",
-        Effect.fnUntraced(function* ({ headers, params }) {
-          const holder = yield* holderOf(headers)
-          yield* jobs.held({ video: params.video_id }, holder).pipe(
-            Effect.catchTags({
-              LeaseRefused: leaseRefused(holder.lease !== null, "transfer"),
-              StoreUnavailable: unavailable
-            })
-          )
-          const { id, source } = yield* sourceOf(params.video_id)
-          const answer = yield* fileResponse({
-            path: media.sourcePath(id, source),
-            etag: `"${source.sha256}"`,
-            contentType: "application/octet-stream",
-            headers: {
-              "content-disposition": `attachment; filename="${id}${source.extension}"`,
-              "repr-digest": `sha-256=:${Buffer.from(source.sha256, "hex").toString("base64")}:`
-            }
-          })
-          if (answer === null) return yield* new NotFound({ detail: "Source file not found" })
-          if (holder.lease === null) yield* holdWhileSending({ video: id }, holder)
-          return answer
-        })
-      )
-      .handleRaw(
-        "segment",
-        Effect.fnUntraced(function* ({ headers, params }) {
-          const request = yield* HttpServerRequest.HttpServerRequest
-          const holder = yield* holderOf(headers)
-          const digest = decodeDigest(headers["x-content-sha256"].replace(/^sha256:/, ""))
-          if (Option.isNone(digest))
-            return yield* new BadRequest({ detail: "X-Content-SHA256 must be 64 lower-case hexadecimal digits" })
-          const body = requestBody(request, { maxBytes: settings.maxPartBytes })
-          const started = performance.now()
-          const { bytes, written } = yield* store(params, holder, { sha256: digest.value, body }).pipe(
-            Effect.provideService(JobStore, jobs),
-            Effect.provideService(MediaStore, media),
-            Effect.provideService(DeliveryStore, deliveries),
-            Effect.provideService(SegmentInspector, inspector),
-            Effect.catchTags({
-              LeaseRefused: leaseRefused(holder.lease !== null, "segment"),
-              FileConflict: (error) => Effect.fail(new Conflict({ detail: error.message })),
-              BytesMismatch: (error) =>
-                Effect.fail(new BadRequest({ detail: `Checksum verification failed: ${error.message}` })),
-              NotASegment: (error) => Effect.fail(new BadRequest({ detail: `Invalid file format: ${error.message}` })),
-              BodyRefused: bodyRefused,
-              MediaStoreError: diskRefused,
-              StoreUnavailable: unavailable
-            })
-          )
-          yield* observeSegment({ written, bytes, seconds: (performance.now() - started) / 1000 })
-          return HttpServerResponse.jsonUnsafe({ status: "ok", written, bytes_written: bytes, checksum_verified: true })
-        })
-      )
+      .handleRaw("source", transfers.source)
+      .handleRaw("segment", transfers.segment)
   })
 )
