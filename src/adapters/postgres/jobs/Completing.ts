@@ -10,6 +10,7 @@ import { Db } from "../Db.ts"
 import { about, heldBy } from "../Holding.ts"
 import { storeUnavailable } from "../Rows.ts"
 import { makeNoteFacts } from "./Facts.ts"
+import { filesOf } from "./Files.ts"
 import { Held } from "./Held.ts"
 import { makeRefusal } from "./Refusal.ts"
 
@@ -24,7 +25,7 @@ export const makeCompleting = Effect.gen(function* () {
   const refusal = yield* makeRefusal
   const noteFacts = yield* makeNoteFacts
 
-  const filesOf = (lease: LeaseId) =>
+  const registeredBy = (lease: LeaseId) =>
     db.rows(
       RegisteredFile,
       (sql) => sql`select rendition, name, bytes, sha256, facts from attempt_file where lease_id = ${lease}`
@@ -37,14 +38,7 @@ export const makeCompleting = Effect.gen(function* () {
         sql`
         select t.done_by as "leaseId",
                t.languages,
-               (select coalesce(jsonb_agg(jsonb_build_object(
-                         'rendition', f.rendition,
-                         'name',      f.name,
-                         'bytes',     f.bytes,
-                         'sha256',    f.sha256,
-                         'facts',     f.facts)), '[]')
-                  from attempt_file f
-                 where f.lease_id = t.done_by) as "files"
+               ${filesOf(sql, sql`t.done_by`)} as "files"
           from task t
          where t.job_id = ${job}
            and t.state = 'done'
@@ -114,7 +108,7 @@ export const makeCompleting = Effect.gen(function* () {
             const refused = yield* refusal(subject, holder)
             return refused.reason === "ended" ? ("replayed" as const) : yield* refused
           }
-          const files = yield* filesOf(ended.leaseId)
+          const files = yield* registeredBy(ended.leaseId)
           const confirmed = yield* options.confirm(files)
           if (confirmed.length < files.length) yield* keepOnly(ended.leaseId, confirmed)
           yield* noteFacts({ video: ended.videoId }, options.facts)

@@ -6,6 +6,7 @@ import type { JobStore } from "../../../domain/ports/JobStore.ts"
 import { Db } from "../Db.ts"
 import { about, heldBy } from "../Holding.ts"
 import { storeUnavailable } from "../Rows.ts"
+import { filesOf } from "./Files.ts"
 import { makeRefusal } from "./Refusal.ts"
 
 const Begun = Schema.Struct({
@@ -44,14 +45,7 @@ export const makeResuming = Effect.gen(function* () {
            limit 1
         )
         select n.lease_id as "lease",
-               (select coalesce(jsonb_agg(jsonb_build_object(
-                         'rendition', f.rendition,
-                         'name',      f.name,
-                         'bytes',     f.bytes,
-                         'sha256',    f.sha256,
-                         'facts',     f.facts)), '[]')
-                  from attempt_file f
-                 where f.lease_id = n.lease_id) as "files"
+               ${filesOf(sql, sql`n.lease_id`)} as "files"
           from mine
           left join newest n on not coalesce(n.doubtful, false)`
     )

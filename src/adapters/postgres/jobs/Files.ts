@@ -1,0 +1,14 @@
+/** The files of an attempt as one value, for `Schema.Array(RegisteredFile)`. */
+import type { Sql } from "../Db.ts"
+
+/** `lease`: an expression, such as a column. */
+export const filesOf = (sql: Sql, lease: ReturnType<Sql>) =>
+  sql`
+    (select coalesce(jsonb_agg(jsonb_build_object(
+              'rendition', f.rendition,
+              'name',      f.name,
+              'bytes',     f.bytes,
+              'sha256',    f.sha256,
+              'facts',     f.facts)), '[]')
+       from attempt_file f
+      where f.lease_id = ${lease})`
