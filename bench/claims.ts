@@ -11,6 +11,7 @@
  * ends attempt, task and job; complete of pg-boss; a task that does nothing of graphile-worker. `published`: our claim and
  * complete with its publication, which neither of the others has.
  */
+import { setTimeout as sleep } from "node:timers/promises"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { Logger, run } from "graphile-worker"
@@ -84,7 +85,7 @@ const fillOurs = Effect.fnUntraced(function* (rows: number) {
     )
     insert into task (job_id, kind) select id, 'whole' from jobs;
     alter table task enable trigger user`)
-  yield* execute("vacuum analyze task")
+  yield* execute("vacuum analyze task, job, video, attempt")
 })
 
 const ours = Effect.fnUntraced(function* (url: Redacted.Redacted, rows: number, claimers: number) {
@@ -202,6 +203,8 @@ const graphile = Effect.fnUntraced(function* (url: Redacted.Redacted, rows: numb
     clearTimeout(over)
     const cycle = (done * 1000) / (performance.now() - began)
     await runner.stop()
+    // It does not say when its connections are closed, and takes it ill when the server ends before.
+    await sleep(1000)
     return { claim: null, cycle, published: null } satisfies Cell
   })
 })

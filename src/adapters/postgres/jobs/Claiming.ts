@@ -176,11 +176,11 @@ export const makeClaiming = Effect.gen(function* () {
     }
   }, storeUnavailable)
 
-  // Workers that wait are woken all at once.
-  const claims = yield* gathered<Claim>(
-    answer,
-    ({ gpuWaitSeconds, job }) => `${Option.getOrElse(job, () => "any")} ${gpuWaitSeconds}`
-  )
+  // Workers that wait are woken all at once. Much of each statement is waiting for the disk, which several can do together.
+  const claims = yield* gathered<Claim>(answer, {
+    atOnce: 3,
+    key: ({ gpuWaitSeconds, job }) => `${Option.getOrElse(job, () => "any")} ${gpuWaitSeconds}`
+  })
 
   const claim: JobStore["Service"]["claim"] = Effect.fn("JobStore.claim")((options) =>
     Effect.request(new Claim(options), claims)

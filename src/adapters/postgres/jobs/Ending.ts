@@ -145,7 +145,8 @@ export const makeEnding = Effect.gen(function* () {
     }
   }, storeUnavailable)
 
-  const failures = yield* gathered<Failure>(answer)
+  // It notifies, and notifying commits queue up behind one another in PostgreSQL.
+  const failures = yield* gathered<Failure>(answer, { atOnce: 1 })
 
   const fail = Effect.fn("JobStore.fail")(function* (
     subject: Subject,
