@@ -7,7 +7,7 @@
  *     node bench/overlap.ts --seconds 20 --link 20 --rounds 3
  */
 import { execFile } from "node:child_process"
-import { createHash, randomUUID } from "node:crypto"
+import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
@@ -17,7 +17,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs, promisify } from "node:util"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { Duration, Effect, Layer, Ref, Stream } from "effect"
+import { Duration, Effect, Layer, Ref, References, Stream } from "effect"
 import { HttpClient } from "effect/http"
 import * as Probe from "../src/adapters/ffmpeg/Probe.ts"
 import { sampleVideoArguments } from "../src/adapters/ffmpeg/SampleVideo.ts"
@@ -26,7 +26,7 @@ import * as Inspector from "../src/adapters/mp4/Inspector.ts"
 import { Subprocess } from "../src/adapters/process/Subprocess.ts"
 import * as DiskWorkspace from "../src/adapters/storage/Workspace.ts"
 import { download } from "../src/adapters/worker-api/client/Download.ts"
-import { JobId, LeaseId, Sha256, TaskId, VideoId } from "../src/domain/ids.ts"
+import { Sha256 } from "../src/domain/ids.ts"
 import * as Progress from "../src/domain/jobs/Progress.ts"
 import { policies } from "../src/domain/media/EncoderSelection.ts"
 import { wholeSource } from "../src/domain/media/TranscodePlan.ts"
@@ -36,9 +36,9 @@ import { Transcoder } from "../src/domain/ports/Transcoder.ts"
 import { ApiUnavailable, WorkerApi } from "../src/domain/ports/WorkerApi.ts"
 import type { AttemptReport } from "../src/domain/programs/AttemptReport.ts"
 import { transcodeTask } from "../src/domain/programs/TranscodeTask.ts"
-import { Slug } from "../src/domain/videos/Slug.ts"
 import { Encoders } from "../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../src/domain/workers/WorkerState.ts"
+import { claimedTask } from "../test/domain/support/worker.ts"
 
 const { values } = parseArgs({
   options: {
@@ -138,24 +138,13 @@ const attempt = Effect.fnUntraced(function* (film: string, megabits: number, fol
     ({ close }) => Effect.sync(close)
   )
   const task: ClaimedTask = {
-    taskId: TaskId.make(1),
-    kind: "whole",
-    firstFrame: null,
-    frameCount: null,
-    jobId: JobId.make(1),
-    videoId: VideoId.make(1),
-    slug: Slug.make("film"),
+    ...claimedTask(),
     source: {
       fileName: "film.mp4",
       extension: ".mp4",
       bytes: bytes.length,
       sha256: Sha256.make(createHash("sha256").update(bytes).digest("hex"))
-    },
-    leaseId: LeaseId.make(randomUUID()),
-    attempt: 1,
-    codec: null,
-    expiresAt: new Date(),
-    trace: null
+    }
   }
   const layers = Layer.mergeAll(
     workerApi(server),
@@ -221,6 +210,6 @@ const program = Effect.gen(function* () {
       )
     }
   }
-}).pipe(Effect.scoped)
+}).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn"))
 
 await Effect.runPromise(program)

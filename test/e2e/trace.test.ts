@@ -136,8 +136,13 @@ describe("the trace of a job", () => {
     assert.isAtLeast(sum, 0.8 * (second!.end - second!.start), "nothing that takes time is without a step")
   })
 
-  it("has one span for each rendition, and one for all the uploads", () => {
+  it("has one span for the plan, one for each rendition, and one for all the uploads", () => {
     const [encode] = named("encode")
+    const plans = childrenOf(encode!).filter(({ name }) => name === "plan")
+    assert.deepStrictEqual(
+      plans.map(({ attributes }) => attributes["vlog.plan.frames"]),
+      [300]
+    )
     const renditions = childrenOf(encode!).filter(({ name }) => name.startsWith("rendition "))
     assert.isAbove(renditions.length, 0)
     for (const rendition of renditions) {

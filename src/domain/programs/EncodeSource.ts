@@ -40,7 +40,7 @@ export const encodingSource = Effect.fnUntraced(function* (options: {
   const { make, send, sent } = yield* sendingOutput({ task, report, notes, drainFor })
 
   const planFor = (source: Source, encoder: Encoder) =>
-    planned(source, { encoder, threads: options.threads, packaging: task.packaging })
+    Effect.withSpan(planned(source, { encoder, threads: options.threads, packaging: task.packaging }), "plan")
 
   const tell = Effect.fnUntraced(function* (source: Source, plan: TranscodePlan, resumed: Resumption | null) {
     yield* Ref.update(report, ({ progress }) => ({ facts: factsOf(source, plan), progress }))

@@ -9,10 +9,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as HttpWorkerApi from "../../../src/adapters/worker-api/client/WorkerApi.ts"
-import { JobId, LeaseId, Sha256, TaskId, VideoId } from "../../../src/domain/ids.ts"
+import { Sha256 } from "../../../src/domain/ids.ts"
 import type { ClaimedTask } from "../../../src/domain/ports/JobStore.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
-import { Slug } from "../../../src/domain/videos/Slug.ts"
+import { claimedTask } from "../../domain/support/worker.ts"
 
 const film = Buffer.from(Uint8Array.from({ length: 3_000_000 }, (_, index) => (index * 7 + (index >> 10)) % 256))
 const other = Buffer.from(film.map((byte) => 255 - byte))
@@ -20,19 +20,8 @@ const sha256 = (bytes: Buffer) => Sha256.make(createHash("sha256").update(bytes)
 const key = Redacted.make("the-key-of-this-worker")
 
 const task: ClaimedTask = {
-  taskId: TaskId.make(1),
-  kind: "whole",
-  firstFrame: null,
-  frameCount: null,
-  jobId: JobId.make(1),
-  videoId: VideoId.make(42),
-  slug: Slug.make("film"),
-  source: { fileName: "film.mp4", extension: ".mp4", bytes: film.length, sha256: sha256(film) },
-  leaseId: LeaseId.make(randomUUID()),
-  attempt: 1,
-  codec: null,
-  expiresAt: new Date(),
-  trace: null
+  ...claimedTask(42),
+  source: { fileName: "film.mp4", extension: ".mp4", bytes: film.length, sha256: sha256(film) }
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void

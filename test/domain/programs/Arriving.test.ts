@@ -2,7 +2,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
 import type { RegisteredFile } from "../../../src/domain/media/Segment.ts"
 import { initName, segmentName } from "../../../src/domain/media/Segment.ts"
 import type { Source } from "../../../src/domain/media/Source.ts"
@@ -14,20 +13,9 @@ import { work } from "../../../src/domain/programs/Work.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { leaseId, sha256 } from "../support/ids.ts"
 import { source } from "../support/sources.ts"
-import { claimedTask, makeWorker } from "../support/worker.ts"
+import { claimedTask, makeWorker, workSettings } from "../support/worker.ts"
 
-const settings = {
-  codec: "h264",
-  policy: anyBackend,
-  pollEvery: Duration.seconds(10),
-  heartbeatEvery: Duration.seconds(30),
-  reportEvery: Duration.seconds(5),
-  drainFor: Duration.seconds(60),
-  once: true,
-  hurry: Effect.never,
-  concurrency: null,
-  allowance: { processors: 2, cpus: 2, memory: null }
-} as const
+const settings = { ...workSettings, once: true }
 
 const bytes = 100_000_000
 const digest = sha256(1)

@@ -1,24 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
 import type { FileDigest } from "../../../src/domain/media/Segment.ts"
 import { segmentName } from "../../../src/domain/media/Segment.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
-import { claimedTask, makeWorker } from "../support/worker.ts"
-
-const settings = {
-  codec: "h264",
-  policy: anyBackend,
-  pollEvery: Duration.seconds(10),
-  heartbeatEvery: Duration.seconds(30),
-  reportEvery: Duration.seconds(5),
-  drainFor: Duration.seconds(60),
-  once: false,
-  hurry: Effect.never,
-  concurrency: null,
-  allowance: { processors: 2, cpus: 2, memory: null }
-} as const
+import { claimedTask, makeWorker, workSettings } from "../support/worker.ts"
 
 /** A worker with one task to do, which takes `seconds` for each of its files, and then none. */
 const busyWorker = (seconds: number) => {
@@ -34,7 +20,7 @@ const busyWorker = (seconds: number) => {
 }
 
 const run = (worker: ReturnType<typeof makeWorker>, own: Partial<Parameters<typeof work>[0]> = {}) =>
-  work({ ...settings, ...own }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
+  work({ ...workSettings, ...own }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
 
 /** Asks to stop, as a signal does, without waiting for the end. */
 const stop = <A, E>(fiber: Fiber.Fiber<A, E>) => Effect.forkChild(Fiber.interrupt(fiber))

@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Duration, Effect, Exit, Fiber, Option, Stream, SubscriptionRef } from "effect"
 import type { FailureReason } from "../../../src/domain/jobs/FailureReason.ts"
 import { TestClock } from "effect/testing"
-import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
 import { SourceRejected } from "../../../src/domain/media/Source.ts"
 import type { FileDigest } from "../../../src/domain/media/Segment.ts"
 import { ProbeUnavailable } from "../../../src/domain/ports/MediaProbe.ts"
@@ -14,21 +13,15 @@ import type { Capabilities } from "../../../src/domain/workers/Capabilities.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { source } from "../support/sources.ts"
-import { type Call, claimedTask, makeWorker } from "../support/worker.ts"
+import { type Call, claimedTask, makeWorker, workSettings } from "../support/worker.ts"
 
+// What may go on after the signal is in Drain.test.ts.
 const settings = {
-  codec: "h264",
-  policy: anyBackend,
+  ...workSettings,
   pollEvery: Duration.seconds(5),
-  heartbeatEvery: Duration.seconds(30),
   reportEvery: Duration.seconds(10),
-  concurrency: null,
-  allowance: { processors: 2, cpus: 2, memory: null },
-  // What may go on after the signal is in Drain.test.ts.
-  once: false,
-  drainFor: Duration.zero,
-  hurry: Effect.never
-} as const
+  drainFor: Duration.zero
+}
 
 type Options = NonNullable<Parameters<typeof makeWorker>[0]>
 type Claim = WorkerApi["Service"]["claim"]

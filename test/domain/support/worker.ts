@@ -1,8 +1,9 @@
 /** A worker whose surroundings are in memory: an API that notes what it was told, an encoder that takes as long as asked. */
-import { Clock, Effect, Layer, Stream } from "effect"
+import { Clock, Duration, Effect, Layer, Stream } from "effect"
 import * as FrameRate from "../../../src/domain/media/FrameRate.ts"
 import { Fingerprint } from "../../../src/domain/ids.ts"
 import type { Encoder } from "../../../src/domain/media/Encoder.ts"
+import { anyBackend } from "../../../src/domain/media/EncoderSelection.ts"
 import type { SegmentFacts } from "../../../src/domain/media/Segment.ts"
 import { initName, segmentName } from "../../../src/domain/media/Segment.ts"
 import * as SegmentGrid from "../../../src/domain/media/SegmentGrid.ts"
@@ -36,6 +37,20 @@ export const claimedTask = (n = 1): ClaimedTask => ({
   expiresAt: new Date(0),
   trace: null
 })
+
+/** A worker that claims until it is told to stop, and then takes a minute to end what it has in hand. */
+export const workSettings = {
+  codec: "h264",
+  policy: anyBackend,
+  pollEvery: Duration.seconds(10),
+  heartbeatEvery: Duration.seconds(30),
+  reportEvery: Duration.seconds(5),
+  drainFor: Duration.minutes(1),
+  once: false,
+  hurry: Effect.never,
+  concurrency: null,
+  allowance: { processors: 2, cpus: 2, memory: null }
+} as const
 
 /** What trials on a machine would have found. */
 export const capable = (encoders: ReadonlyArray<Encoder>): Capabilities => ({
