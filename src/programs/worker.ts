@@ -12,6 +12,7 @@ import * as Ops from "../adapters/ops/Server.ts"
 import { Subprocess } from "../adapters/process/Subprocess.ts"
 import * as DiskWorkspace from "../adapters/storage/Workspace.ts"
 import * as HttpWorkerApi from "../adapters/worker-api/client/WorkerApi.ts"
+import { greet } from "../domain/programs/Introduce.ts"
 import { work } from "../domain/programs/Work.ts"
 import { Encoders } from "../domain/workers/Encoders.ts"
 import { WorkerState } from "../domain/workers/WorkerState.ts"
@@ -42,34 +43,45 @@ const sayConfinement = ({ reason, sandbox }: Sandbox.SandboxReport) =>
         { sandbox, reason }
       )
 
+/** What is known of this machine only when it was looked at, and all that needs it. */
+const machine = (settings: Effect.Success<typeof workerSettings>, sandbox: Sandbox.Confined) => {
+  const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(
+    Layer.provide([Subprocess.layer, Layer.succeed(Sandbox.Sandbox)(sandbox)])
+  )
+  const abilities = Layer.mergeAll(
+    Layer.provideMerge(Encoders.layer, ffmpeg),
+    DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree })
+  )
+  const { address, healthPort } = settings
+  const ops =
+    healthPort === null
+      ? Layer.empty
+      : Ops.layer({ version: pkg.version, address, port: healthPort, confinement: sandbox.report })
+  return Layer.mergeAll(
+    SegmentInspector.layer,
+    Layer.merge(ops, sampling).pipe(Layer.provide(Gauges.layer(pkg.version)))
+  ).pipe(Layer.provideMerge(abilities))
+}
+
+const live = Effect.fnUntraced(function* (settings: Effect.Success<typeof workerSettings>) {
+  const { hurry } = yield* secondSignal
+  const greeted = yield* greet
+  const sandbox = yield* Sandbox.open({ mode: settings.sandbox, memory: settings.maxMemory }).pipe(
+    Effect.tap(({ report }) => sayConfinement(report)),
+    Effect.provide(Subprocess.layer)
+  )
+  const allowance = yield* readAllowance()
+  return yield* work({ ...settings, allowance, hurry }, greeted).pipe(
+    Effect.scoped,
+    Effect.provide(machine(settings, sandbox))
+  )
+}, Effect.scoped)
+
 launch(
   "worker",
   Effect.gen(function* () {
     const settings = yield* workerSettings
-    const { address, healthPort, key, leaseSeconds, login } = settings
-    const { hurry } = yield* secondSignal
-    const sandbox = yield* Sandbox.open({ mode: settings.sandbox, memory: settings.maxMemory }).pipe(
-      Effect.tap(({ report }) => sayConfinement(report)),
-      Effect.provide(Subprocess.layer)
-    )
-    const ffmpeg = Layer.mergeAll(Probe.layer, FfmpegTranscoder.layer(settings)).pipe(
-      Layer.provide([Subprocess.layer, Layer.succeed(Sandbox.Sandbox)(sandbox)])
-    )
-    const machine = Layer.mergeAll(
-      Layer.provideMerge(Encoders.layer, ffmpeg),
-      WorkerState.layer,
-      DiskWorkspace.layer({ root: settings.workDir, keepFree: settings.keepFree })
-    )
-    const ops =
-      healthPort === null
-        ? Layer.empty
-        : Ops.layer({ version: pkg.version, address, port: healthPort, confinement: sandbox.report })
-    const layers = Layer.mergeAll(
-      SegmentInspector.layer,
-      HttpWorkerApi.layer({ address, login, key, leaseSeconds }).pipe(Layer.provide(NodeHttpClient.layerNodeHttp)),
-      Layer.merge(ops, sampling).pipe(Layer.provide(Gauges.layer(pkg.version)))
-    ).pipe(Layer.provideMerge(machine))
-    const allowance = yield* readAllowance()
-    return yield* work({ ...settings, allowance, hurry }).pipe(Effect.scoped, Effect.provide(layers))
-  }).pipe(Effect.scoped)
+    const api = HttpWorkerApi.layer(settings).pipe(Layer.provide(NodeHttpClient.layerNodeHttp))
+    return yield* live(settings).pipe(Effect.provide([api, WorkerState.layer]))
+  })
 )

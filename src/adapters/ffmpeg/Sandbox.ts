@@ -30,7 +30,7 @@ export interface Needs extends Partial<Access> {
 
 type Around = Pick<StartOptions, "behind" | "env" | "bareEnvironment">
 
-interface Confined {
+export interface Confined {
   readonly report: SandboxReport
   /** How Subprocess is to start such a run. */
   around(needs: Needs): Around

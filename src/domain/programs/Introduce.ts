@@ -1,15 +1,15 @@
 /** How a worker makes itself known, and goes on being known: it is there, this is what it can do, and it still can. */
-import { Clock, Deferred, type Duration, Effect, Metric, Schedule, SubscriptionRef } from "effect"
-import { WorkerApi } from "../ports/WorkerApi.ts"
+import { Clock, Deferred, type Duration, Effect, Fiber, Metric, Schedule, SubscriptionRef } from "effect"
+import { type ApiRefused, type ApiUnavailable, WorkerApi } from "../ports/WorkerApi.ts"
+import type { Capabilities } from "../workers/Capabilities.ts"
 import { Encoders } from "../workers/Encoders.ts"
 import { heartbeatAnswered, heartbeatsFailed } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 
-const beat = Effect.gen(function* () {
+const beat = Effect.fnUntraced(function* (capabilities: Capabilities | null) {
   const api = yield* WorkerApi
-  const { capabilities } = yield* Encoders
   const { tasks } = yield* SubscriptionRef.get(yield* WorkerState)
-  const report = { status: tasks > 0 ? "busy" : "idle", capabilities: yield* capabilities } as const
+  const report = { status: tasks > 0 ? "busy" : "idle", capabilities } as const
   const answer = yield* api.heartbeat(report).pipe(
     Effect.withTracerEnabled(false),
     Effect.tapError(() => Metric.update(heartbeatsFailed, 1))
@@ -19,8 +19,13 @@ const beat = Effect.gen(function* () {
   return answer
 })
 
+const beatOfNow = Effect.gen(function* () {
+  const { capabilities } = yield* Encoders
+  return yield* beat(yield* capabilities)
+})
+
 const heartbeats = (every: Duration.Duration) =>
-  beat.pipe(
+  beatOfNow.pipe(
     Effect.catch((error) =>
       Effect.andThen(
         WorkerState.update(() => ({ connected: false })),
@@ -31,17 +36,9 @@ const heartbeats = (every: Duration.Duration) =>
     Effect.forever
   )
 
-/** The trials of encoders take all of a small machine for seconds: they give way to the first heartbeat for so long. */
-const firstWord = "2 seconds"
-
-/**
- * Says that this worker is there, then finds out what it can do, and says that: nothing is claimed before. Waits for an
- * API that is not there yet, and gets to know its machine meanwhile; gives up at once on one that does not want it.
- */
-export const introduce = Effect.fnUntraced(function* (heartbeatEvery: Duration.Duration) {
-  const { discover } = yield* Encoders
-  const asked = yield* Deferred.make<void>()
-  const introduction = Effect.ensuring(beat, Deferred.succeed(asked, undefined)).pipe(
+/** Waits for an API that is not there yet, and gives up at once on one that does not want this worker. */
+const patiently = <A, E extends { readonly _tag: string; readonly message: string }, R>(call: Effect.Effect<A, E, R>) =>
+  call.pipe(
     Effect.tapError((error) =>
       error._tag === "ApiUnavailable"
         ? Effect.logWarning("waiting for the Worker API", { problem: error.message })
@@ -52,11 +49,31 @@ export const introduce = Effect.fnUntraced(function* (heartbeatEvery: Duration.D
       schedule: Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("15 seconds")])
     })
   )
+
+/** All else that a worker does at its start takes the whole of a small machine: it gives way to the first heartbeat for so long. */
+const firstWord = "2 seconds"
+
+/** Completes when the API knows that this worker is there. */
+export type Greeted = Effect.Effect<void, ApiRefused | ApiUnavailable>
+
+/** Says that this worker is there, before anything is known of its machine. Goes on saying it for as long as the scope lasts. */
+export const greet = Effect.gen(function* () {
+  const asked = yield* Deferred.make<void>()
+  const greeting = yield* Effect.ensuring(beat(null), Deferred.succeed(asked, undefined)).pipe(
+    patiently,
+    Effect.forkScoped
+  )
+  yield* Effect.timeoutOption(Deferred.await(asked), firstWord)
+  return Effect.asVoid(Fiber.join(greeting)) satisfies Greeted
+})
+
+/** Finds out what this worker can do, whether the API is there yet or not, and says that: nothing is claimed before. */
+export const introduce = Effect.fnUntraced(function* (greeted: Greeted, heartbeatEvery: Duration.Duration) {
+  const { discover } = yield* Encoders
   // Trials take long where a driver hangs: the worker is not gone meanwhile.
-  const known = Effect.andThen(introduction, Effect.forkScoped(heartbeats(heartbeatEvery)))
-  const discovery = Effect.andThen(Effect.timeoutOption(Deferred.await(asked), firstWord), discover)
-  const [, capabilities] = yield* Effect.all([known, discovery], { concurrency: 2 })
-  yield* introduction
+  const known = Effect.andThen(greeted, Effect.forkScoped(heartbeats(heartbeatEvery)))
+  const [, capabilities] = yield* Effect.all([known, discover], { concurrency: 2 })
+  yield* patiently(beatOfNow)
   return capabilities
 })
 

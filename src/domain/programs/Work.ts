@@ -1,4 +1,4 @@
-/** The life of a worker: introduce itself, then claim one task after the other until told to stop. */
+/** The life of a worker that the API was told of: introduce itself, then claim one task after the other until told to stop. */
 import { Cause, Clock, Duration, Effect, Exit, Fiber, FiberSet, Metric, Option, Ref, Semaphore } from "effect"
 import * as Progress from "../jobs/Progress.ts"
 import type { VideoCodec } from "../media/Codec.ts"
@@ -14,7 +14,7 @@ import { spanOf } from "../telemetry/TraceContext.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { type AttemptError, endingOf, reasonOf, worthRetrying } from "./AttemptEnding.ts"
 import type { AttemptReport } from "./AttemptReport.ts"
-import { introduce, rechecks } from "./Introduce.ts"
+import { type Greeted, introduce, rechecks } from "./Introduce.ts"
 import { keepLease, untilCancelled } from "./KeepLease.ts"
 import { transcodeTask } from "./TranscodeTask.ts"
 
@@ -245,9 +245,9 @@ const announce = Effect.fnUntraced(function* (
   }
 })
 
-export const work = Effect.fnUntraced(function* (settings: WorkSettings) {
+export const work = Effect.fnUntraced(function* (settings: WorkSettings, greeted: Greeted) {
   yield* touchMetrics
-  const capabilities = yield* introduce(settings.heartbeatEvery)
+  const capabilities = yield* introduce(greeted, settings.heartbeatEvery)
   const chain = yield* (yield* Encoders).chain({ codec: settings.codec, depth: 8 }, settings.policy)
   const tasks = settings.concurrency ?? tasksAtOnce(settings.allowance, chain)
   const terms = { ...settings, tasks, threads: threadsOfTask(settings.allowance, tasks) }

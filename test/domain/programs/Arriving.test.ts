@@ -9,6 +9,7 @@ import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
 import type { ClaimedTask } from "../../../src/domain/ports/JobStore.ts"
 import { TranscodeFailed, Transcoder } from "../../../src/domain/ports/Transcoder.ts"
 import { ApiRefused, type WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
+import { greet } from "../../../src/domain/programs/Introduce.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { leaseId, sha256 } from "../support/ids.ts"
@@ -98,7 +99,11 @@ const run = Effect.fnUntraced(function* (options: {
     )
   )
   const layers = Encoders.layer.pipe(Layer.provideMerge(transcoder), Layer.provideMerge(worker.layer))
-  const fiber = yield* work(settings).pipe(Effect.scoped, Effect.provide(layers), Effect.forkChild)
+  const fiber = yield* Effect.flatMap(greet, (greeted) => work(settings, greeted)).pipe(
+    Effect.scoped,
+    Effect.provide(layers),
+    Effect.forkChild
+  )
   const pass = (seconds: number) => TestClock.adjust(Duration.seconds(seconds))
   // It comes to where it waits before time passes.
   yield* pass(0)

@@ -3,6 +3,7 @@ import { Deferred, Duration, Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import type { FileDigest } from "../../../src/domain/media/Segment.ts"
 import { segmentName } from "../../../src/domain/media/Segment.ts"
+import { greet } from "../../../src/domain/programs/Introduce.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
 import { claimedTask, makeWorker, workSettings } from "../support/worker.ts"
 
@@ -20,7 +21,13 @@ const busyWorker = (seconds: number) => {
 }
 
 const run = (worker: ReturnType<typeof makeWorker>, own: Partial<Parameters<typeof work>[0]> = {}) =>
-  work({ ...workSettings, ...own }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
+  Effect.flatMap(greet, (greeted) => work({ ...workSettings, ...own }, greeted)).pipe(
+    Effect.scoped,
+    Effect.provide(worker.layer),
+    Effect.forkChild,
+    // It comes to where it waits before time passes.
+    Effect.tap(() => TestClock.adjust(Duration.zero))
+  )
 
 /** Asks to stop, as a signal does, without waiting for the end. */
 const stop = <A, E>(fiber: Fiber.Fiber<A, E>) => Effect.forkChild(Fiber.interrupt(fiber))

@@ -8,6 +8,7 @@ import { ProbeUnavailable } from "../../../src/domain/ports/MediaProbe.ts"
 import { TranscodeFailed } from "../../../src/domain/ports/Transcoder.ts"
 import { ApiRefused, ApiUnavailable, LeaseLost, type WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../src/domain/ports/Workspace.ts"
+import { greet } from "../../../src/domain/programs/Introduce.ts"
 import { work } from "../../../src/domain/programs/Work.ts"
 import type { Capabilities } from "../../../src/domain/workers/Capabilities.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
@@ -45,7 +46,7 @@ const working = Effect.fnUntraced(function* (options: Options, own: Partial<Para
   const fiber = yield* Effect.gen(function* () {
     state = yield* WorkerState
     encoders = yield* Encoders
-    return yield* work({ ...settings, ...own })
+    return yield* work({ ...settings, ...own }, yield* greet)
   }).pipe(Effect.scoped, Effect.provide(worker.layer), Effect.forkChild)
   // It comes to where it waits before time passes.
   yield* TestClock.adjust(Duration.zero)
