@@ -71,18 +71,20 @@ const make = Effect.fnUntraced(function* (life: Duration.Input) {
   })
 
   /** After a conditional statement that touched no row: why. */
-  const refusal = Effect.fnUntraced(function* (id: UploadId) {
+  const refusal = Effect.fnUntraced(function* (id: UploadId, bytes: number | null) {
     const found = yield* situation(id)
     if (Option.isNone(found)) return new UploadRefused({ reason: "not-found" })
     const { busy, expired, video } = found.value
+    const isOther = bytes !== null && found.value.bytes !== null && bytes !== found.value.bytes
     if (expired) return new UploadRefused({ reason: "expired" })
     if (video !== null) return new UploadRefused({ reason: "finished" })
+    if (isOther) return new UploadRefused({ reason: "length" })
     return new UploadRefused({ reason: busy ? "busy" : "offset" })
   })
 
   const find = Effect.fn("UploadStore.find")(function* (id: UploadId) {
     const found = yield* situation(id)
-    if (Option.isNone(found) || found.value.expired) return yield* yield* refusal(id)
+    if (Option.isNone(found) || found.value.expired) return yield* yield* refusal(id, null)
     return found.value
   }, storeUnavailable)
 
@@ -117,7 +119,7 @@ const make = Effect.fnUntraced(function* (life: Duration.Input) {
       storeUnavailable
     )
 
-  const take = Effect.fn("UploadStore.take")(function* (id: UploadId, offset: number) {
+  const take: UploadStore["Service"]["take"] = Effect.fn("UploadStore.take")(function* (id, { bytes, offset }) {
     const token = ArrivingId.make(randomUUID())
     const [row] = yield* db.rows(
       TakenRow,
@@ -127,16 +129,18 @@ const make = Effect.fnUntraced(function* (life: Duration.Input) {
           select id, writer from upload where id = ${id} for update
         )
         update upload u
-           set writer = ${token}, writer_until = ${ahead(sql, writerSeconds)}, expires_at = ${ahead(sql, lifeSeconds)}
+           set bytes = coalesce(u.bytes, ${bytes}),
+               writer = ${token}, writer_until = ${ahead(sql, writerSeconds)}, expires_at = ${ahead(sql, lifeSeconds)}
           from before b
          where u.id = b.id
            and u.received = ${offset}
+           and (u.bytes is null or u.bytes = coalesce(${bytes}, u.bytes))
            and u.video_id is null
            and u.expires_at > clock_timestamp()
            and (u.writer is null or u.writer_until < clock_timestamp())
         returning ${sql.unsafe(columns)}, b.writer is not null as "unclean"`
     )
-    if (row === undefined) return yield* yield* refusal(id)
+    if (row === undefined) return yield* yield* refusal(id, bytes)
     const { unclean, ...upload } = row
     return { upload, token, unclean }
   }, storeUnavailable)

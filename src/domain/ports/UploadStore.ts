@@ -13,12 +13,13 @@ const messages = {
   finished: "The upload is finished",
   busy: "Another request is adding to the upload",
   offset: "The upload is not at this offset",
+  length: "The upload was announced with another length",
   taken: "The upload is another request's by now",
   lost: "What was there of the upload is gone: begin it again"
 } as const
 
 export class UploadRefused extends Schema.TaggedError<UploadRefused>()("UploadRefused", {
-  reason: Schema.Literals(["not-found", "expired", "finished", "busy", "offset", "taken", "lost"])
+  reason: Schema.Literals(["not-found", "expired", "finished", "busy", "offset", "length", "taken", "lost"])
 }) {
   override get message() {
     return messages[this.reason]
@@ -39,7 +40,8 @@ export class UploadStore extends Context.Service<
   UploadStore,
   {
     create(options: {
-      readonly bytes: number
+      /** Null when its sender does not know yet. */
+      readonly bytes: number | null
       readonly metadata: string
       readonly fingerprint: string | null
       readonly trace: TraceContext | null
@@ -56,8 +58,14 @@ export class UploadStore extends Context.Service<
     /** Bytes that uploads which can be gone on with still announce. */
     readonly promised: Effect.Effect<number, StoreUnavailable>
 
-    /** Takes the right to add at `offset`, in one statement, if that is where the upload is and nobody else has it. */
-    take(id: UploadId, offset: number): Effect.Effect<Writer, UploadRefused | StoreUnavailable>
+    /**
+     * Takes the right to add at `offset`, in one statement, if that is where the upload is and nobody else has it. Notes
+     * how long the upload is, when its sender says so only now.
+     */
+    take(
+      id: UploadId,
+      at: { readonly offset: number; readonly bytes: number | null }
+    ): Effect.Effect<Writer, UploadRefused | StoreUnavailable>
     /** Keeps the right, and notes how many bytes are durable by now, and where. */
     keep(
       token: ArrivingId,

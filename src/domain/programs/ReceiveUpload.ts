@@ -1,6 +1,6 @@
 /** An upload that goes on where it was cut, as tus 1.0.0 has it (https://tus.io/protocols/resumable-upload). */
 import { Effect, Schema, type Stream } from "effect"
-import type { ArrivingId, UploadId } from "../ids.ts"
+import type { ArrivingId } from "../ids.ts"
 import { type Arriving, BytesMismatch, MediaStore, MediaStoreError } from "../ports/MediaStore.ts"
 import { UploadRefused, UploadStore, type Writer } from "../ports/UploadStore.ts"
 import { currentTrace, spanOf, Tracestate } from "../telemetry/TraceContext.ts"
@@ -8,30 +8,45 @@ import type { Upload } from "../videos/Upload.ts"
 import { createVideo, type VideoAbout } from "./CreateVideo.ts"
 import { EmptyUpload } from "./ReceiveVideo.ts"
 
-/** There would be no room for what was announced, so that it is not begun. */
-class NoRoom extends Schema.TaggedError<NoRoom>()("NoRoom", {}) {
+/** There would be no room for what was announced, so that it is not begun, or not gone on with. */
+export class NoRoom extends Schema.TaggedError<NoRoom>()("NoRoom", {}) {
   override get message() {
     return "The server's storage has no room for a video of this size"
   }
 }
 
-/** What other uploads have announced is theirs. */
-export const beginUpload = Effect.fn("beginUpload")(function* (options: {
+/** Whether a length that is announced now may be taken. What other uploads have announced is theirs. */
+const assertTakes = Effect.fnUntraced(function* (options: {
   readonly bytes: number
+  readonly there: number
   readonly maxBytes: number
   readonly about: VideoAbout
-  readonly metadata: string
-  readonly fingerprint: string | null
 }) {
-  const { about, bytes, maxBytes } = options
+  const { about, bytes, maxBytes, there } = options
   const media = yield* MediaStore
   const uploads = yield* UploadStore
   if (bytes === 0) return yield* new EmptyUpload({ fileName: about.fileName })
   if (bytes > maxBytes) {
     return yield* new BytesMismatch({ expected: `at most ${maxBytes} bytes`, received: `${bytes}` })
   }
+  if (bytes < there) {
+    return yield* new BytesMismatch({ expected: `${bytes} bytes, as is said now`, received: `${there} already` })
+  }
   const { free } = yield* media.space
-  if (free - (yield* uploads.promised) < bytes) return yield* new NoRoom()
+  if (free - (yield* uploads.promised) < bytes - there) return yield* new NoRoom()
+})
+
+/** Without `bytes` they are said with a later piece. */
+export const beginUpload = Effect.fn("beginUpload")(function* (options: {
+  readonly bytes: number | null
+  readonly maxBytes: number
+  readonly about: VideoAbout
+  readonly metadata: string
+  readonly fingerprint: string | null
+}) {
+  const { bytes } = options
+  const uploads = yield* UploadStore
+  if (bytes !== null) yield* assertTakes({ ...options, bytes, there: 0 })
   return yield* uploads.create({ ...options, trace: yield* currentTrace })
 })
 
@@ -81,20 +96,28 @@ const inItsTrace =
  * offset reached, and the video.
  */
 export const receiveUpload = Effect.fn("receiveUpload")(function* <E>(options: {
-  readonly id: UploadId
+  /** As it was found. */
+  readonly upload: Upload
   readonly offset: number
+  /** How long the upload is, when its sender says so with this piece. */
+  readonly bytes: number | null
+  readonly maxBytes: number
   readonly about: VideoAbout
   readonly wholly: boolean
   readonly body: Stream.Stream<Uint8Array, E>
 }) {
   const uploads = yield* UploadStore
   const media = yield* MediaStore
+  const { bytes, maxBytes } = options
   let durable = options.offset
 
-  const writer = yield* Effect.acquireRelease(uploads.take(options.id, options.offset), ({ token }) =>
-    Effect.catch(uploads.release(token, durable), (error) =>
-      Effect.logWarning("an upload is free again only when its time is over", { problem: error.message })
-    )
+  if (bytes !== null && options.upload.bytes === null) yield* assertTakes({ ...options, bytes, there: options.offset })
+  const writer = yield* Effect.acquireRelease(
+    uploads.take(options.upload.id, { offset: options.offset, bytes }),
+    ({ token }) =>
+      Effect.catch(uploads.release(token, durable), (error) =>
+        Effect.logWarning("an upload is free again only when its time is over", { problem: error.message })
+      )
   )
   const { token, upload } = writer
   const keep = (arriving: ArrivingId, settled: Effect.Effect<number, Effect.Error<Arriving["settled"]>>) =>
@@ -115,11 +138,11 @@ export const receiveUpload = Effect.fn("receiveUpload")(function* <E>(options: {
   const settled = Effect.tap(arriving.settled, (received) => Effect.sync(() => (durable = received)))
   if (!options.wholly) yield* Effect.addFinalizer(() => Effect.ignore(settled))
   yield* alone(
-    arriving.write(options.body, { maxBytes: upload.bytes - options.offset }),
+    arriving.write(options.body, { maxBytes: (upload.bytes ?? maxBytes) - options.offset }),
     keep(id, options.wholly ? Effect.succeed(options.offset) : arriving.settled)
   )
   const offset = yield* settled
-  if (offset < upload.bytes) return { offset, video: null }
+  if (upload.bytes === null || offset < upload.bytes) return { offset, video: null }
   const video = yield* alone(finish(writer, arriving, options.about), keep(id, arriving.settled)).pipe(
     inItsTrace(upload),
     Effect.uninterruptible

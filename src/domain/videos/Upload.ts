@@ -5,8 +5,8 @@ import { TraceContext } from "../telemetry/TraceContext.ts"
 
 export const Upload = Schema.Struct({
   id: UploadId,
-  /** As announced; it never changes. */
-  bytes: Schema.Int,
+  /** As announced; null until it is, and never changed then. */
+  bytes: Schema.NullOr(Schema.Int),
   /** How many of them are durable. */
   received: Schema.Int,
   /** What its sender said of it, as it was sent. */

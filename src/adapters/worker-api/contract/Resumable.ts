@@ -1,7 +1,7 @@
 /**
- * Videos that are uploaded in as many requests as it takes: tus 1.0.0 with its extensions creation, termination,
- * expiration and checksum (https://tus.io/protocols/resumable-upload), and what a sender wants to know beyond that, as
- * JSON.
+ * Videos that are uploaded in as many requests as it takes: tus 1.0.0 with its extensions creation, also with a length
+ * that is said later, termination, expiration and checksum (https://tus.io/protocols/resumable-upload), and what a sender
+ * wants to know beyond that, as JSON.
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -28,7 +28,7 @@ import { wishes } from "./Wishes.ts"
 export const tusVersion = "1.0.0"
 export const uploadsPath = "/api/uploads"
 export const uploadType = "application/offset+octet-stream"
-export const tusExtensions = ["creation", "termination", "expiration", "checksum"]
+export const tusExtensions = ["creation", "creation-defer-length", "termination", "expiration", "checksum"]
 export const checksumAlgorithms = ["sha1", "sha256"] as const
 
 /** What `Upload-Metadata` may hold, decoded from Base64. */
@@ -43,7 +43,8 @@ export const UploadMetadata = Schema.Struct({
 export const UploadAnswer = Schema.Struct({
   id: UploadId,
   filename: Schema.String,
-  bytes: Schema.Int,
+  /** Null until its sender says how long it is. */
+  bytes: Schema.NullOr(Schema.Int),
   /** How many of them are there; what is just arriving is added every few seconds. */
   received: Schema.Int,
   fingerprint: Schema.NullOr(Schema.String),
@@ -59,6 +60,7 @@ const params = { upload_id: UploadId }
 const headers = {
   "tus-resumable": Schema.optionalKey(Schema.String),
   "upload-length": Schema.optionalKey(Schema.String),
+  "upload-defer-length": Schema.optionalKey(Schema.String),
   "upload-offset": Schema.optionalKey(Schema.String),
   "upload-metadata": Schema.optionalKey(Schema.String),
   "upload-checksum": Schema.optionalKey(Schema.String),
@@ -72,6 +74,7 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
       headers: {
         "tus-resumable": version,
         "upload-length": headers["upload-length"],
+        "upload-defer-length": headers["upload-defer-length"],
         "upload-metadata": headers["upload-metadata"]
       },
       success: HttpApiSchema.Empty(201),
@@ -80,7 +83,8 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
       OpenApi.annotations({
         summary: "Begin a resumable upload",
         description:
-          "`Upload-Length` is the size of the file. `Upload-Metadata` has its `filename` and may have `title`, " +
+          "`Upload-Length` is the size of the file; with `Upload-Defer-Length: 1` it is said later, with one of its " +
+          "pieces. `Upload-Metadata` has its `filename` and may have `title`, " +
           "`priority`, `run_at`, `prefer_codec`, `require_codec` and `fingerprint`, all in Base64. `Location` is where " +
           "its bytes go, `Upload-Expires` when it is forgotten if nothing is added."
       })
@@ -108,6 +112,7 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
       headers: {
         "tus-resumable": version,
         "upload-offset": headers["upload-offset"],
+        "upload-length": headers["upload-length"],
         "upload-checksum": headers["upload-checksum"],
         "content-type": headers["content-type"]
       },
@@ -131,7 +136,8 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
         summary: "Add to an upload",
         description:
           "The body are the bytes from `Upload-Offset` on, as `application/offset+octet-stream`; all that arrives is " +
-          "kept, also when the connection breaks. With the last byte the upload becomes a video with a job. With " +
+          "kept, also when the connection breaks. With the last byte the upload becomes a video with a job; `Upload-Length` " +
+          "says which that is, where it was not said at the beginning. With " +
           "`Upload-Checksum` (`sha1` or `sha256`, and the digest in Base64) a piece is kept as a whole or not at all; " +
           "460: it has another checksum. 409: the upload is elsewhere, ask where. 423: another request adds to it; a " +
           "lost one for 15 seconds at most. A piece without bytes at the end of an upload whose video is still missing " +

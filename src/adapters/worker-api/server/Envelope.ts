@@ -68,7 +68,7 @@ const unread = (request: HttpServerRequest.HttpServerRequest) => {
 /** Which headers pages of other sites may read. */
 const exposed =
   "X-Request-ID, Location, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, " +
-  "Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+  "Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 
 /** A HEAD that came as a POST is waited for until all of its body is there. */
 const withoutBody = ({ headers, status }: HttpServerResponse.HttpServerResponse) =>

@@ -3,10 +3,11 @@ import { Effect, Option } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
-import { MediaStore } from "../../../domain/ports/MediaStore.ts"
+import { type BytesMismatch, MediaStore } from "../../../domain/ports/MediaStore.ts"
 import { type UploadRefused, UploadStore } from "../../../domain/ports/UploadStore.ts"
 import { VideoStore } from "../../../domain/ports/VideoStore.ts"
-import { beginUpload, receiveUpload } from "../../../domain/programs/ReceiveUpload.ts"
+import { beginUpload, type NoRoom, receiveUpload } from "../../../domain/programs/ReceiveUpload.ts"
+import type { EmptyUpload } from "../../../domain/programs/ReceiveVideo.ts"
 import type { Upload } from "../../../domain/videos/Upload.ts"
 import { requestBody } from "../../http/Body.ts"
 import { Api } from "../contract/Api.ts"
@@ -41,8 +42,11 @@ import { readMetadata } from "./UploadMetadata.ts"
 const notThere = ({ message: detail, reason }: UploadRefused): Effect.Effect<never, Gone | NotFound> =>
   Effect.fail(reason === "not-found" ? new NotFound({ detail }) : new Gone({ detail }))
 
-const uploadRefused = (error: UploadRefused): Effect.Effect<never, Conflict | Gone | Locked | NotFound> => {
+const uploadRefused = (
+  error: UploadRefused
+): Effect.Effect<never, BadRequest | Conflict | Gone | Locked | NotFound> => {
   const { message: detail, reason } = error
+  if (reason === "length") return Effect.fail(new BadRequest({ detail }))
   if (reason === "busy") return Effect.fail(new Locked({ detail }))
   if (reason === "offset" || reason === "taken" || reason === "finished") return Effect.fail(new Conflict({ detail }))
   return notThere(error)
@@ -59,6 +63,27 @@ const numberIn = (name: string, text: string | undefined) =>
   text !== undefined && count.test(text)
     ? Effect.succeed(Number(text))
     : Effect.fail(new BadRequest({ detail: `${name} has to be a number of bytes` }))
+
+/** The length of what is begun, or that it is said later: one of the two. */
+const lengthIn = (headers: { readonly "upload-length"?: string; readonly "upload-defer-length"?: string }) => {
+  if (headers["upload-defer-length"] === undefined) return numberIn("Upload-Length", headers["upload-length"])
+  return headers["upload-defer-length"] === "1" && headers["upload-length"] === undefined
+    ? Effect.succeed(null)
+    : Effect.fail(new BadRequest({ detail: "Upload-Defer-Length has to be 1, and takes the place of Upload-Length" }))
+}
+
+/** Of an upload whose length may have been said before. */
+const lengthLater = (headers: { readonly "upload-length"?: string }) =>
+  headers["upload-length"] === undefined ? Effect.succeed(null) : numberIn("Upload-Length", headers["upload-length"])
+
+const lengthOf = ({ bytes }: Upload): Readonly<Record<string, string>> =>
+  bytes === null ? { "upload-defer-length": "1" } : { "upload-length": String(bytes) }
+
+const lengthRefused = {
+  EmptyUpload: ({ message: detail }: EmptyUpload) => Effect.fail(new BadRequest({ detail })),
+  BytesMismatch: ({ message: detail }: BytesMismatch) => Effect.fail(new TooLarge({ detail })),
+  NoRoom: ({ message: detail }: NoRoom) => Effect.fail(new StorageFull({ detail }))
+}
 
 const expires = ({ expiresAt }: Upload) => ({ "upload-expires": expiresAt.toUTCString() })
 
@@ -99,7 +124,7 @@ export const resumableRoutes = HttpApiBuilder.group(
         "create",
         Effect.fnUntraced(function* ({ headers }) {
           yield* assertVersion(headers)
-          const bytes = yield* numberIn("Upload-Length", headers["upload-length"])
+          const bytes = yield* lengthIn(headers)
           const metadata = headers["upload-metadata"] ?? ""
           const upload = yield* beginUpload({
             ...(yield* readMetadata(metadata)),
@@ -110,9 +135,7 @@ export const resumableRoutes = HttpApiBuilder.group(
             Effect.provideService(MediaStore, media),
             Effect.provideService(UploadStore, uploads),
             Effect.catchTags({
-              EmptyUpload: (error) => Effect.fail(new BadRequest({ detail: error.message })),
-              BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
-              NoRoom: (error) => Effect.fail(new StorageFull({ detail: error.message })),
+              ...lengthRefused,
               MediaStoreError: diskRefused,
               StoreUnavailable: unavailable
             })
@@ -153,7 +176,7 @@ export const resumableRoutes = HttpApiBuilder.group(
             const upload = yield* uploads.find(params.upload_id)
             return empty(200, {
               "upload-offset": String(upload.received),
-              "upload-length": String(upload.bytes),
+              ...lengthOf(upload),
               "upload-metadata": upload.metadata,
               ...expires(upload)
             })
@@ -170,15 +193,19 @@ export const resumableRoutes = HttpApiBuilder.group(
               return yield* new UnsupportedMediaType({ detail: `Content-Type has to be ${uploadType}` })
             }
             const offset = yield* numberIn("Upload-Offset", headers["upload-offset"])
+            const bytes = yield* lengthLater(headers)
             const checksum = yield* readChecksum(headers["upload-checksum"])
             const request = yield* HttpServerRequest.HttpServerRequest
             const upload = yield* uploads.find(params.upload_id)
             if (upload.video !== null && offset === upload.bytes) return empty(204, { "upload-offset": String(offset) })
             const { about } = yield* Effect.orDie(readMetadata(upload.metadata))
-            const body = requestBody(request, { maxBytes: Math.max(0, upload.bytes - offset) })
+            const length = upload.bytes ?? bytes ?? settings.maxSourceBytes
+            const body = requestBody(request, { maxBytes: Math.max(0, length - offset) })
             const reached = yield* receiveUpload({
-              id: upload.id,
+              upload,
               offset,
+              bytes,
+              maxBytes: settings.maxSourceBytes,
               about,
               wholly: checksum !== null,
               body: checksum === null ? body : checked(body, checksum)
@@ -195,8 +222,8 @@ export const resumableRoutes = HttpApiBuilder.group(
             return empty(204, { "upload-offset": String(reached.offset), ...expires(upload) })
           },
           Effect.catchTags({
+            ...lengthRefused,
             UploadRefused: uploadRefused,
-            BytesMismatch: (error) => Effect.fail(new TooLarge({ detail: error.message })),
             BodyRefused: (error) =>
               error.reason === "too-large"
                 ? Effect.fail(new TooLarge({ detail: "The body is larger than what is left of the upload" }))

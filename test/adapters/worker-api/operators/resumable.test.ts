@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto"
 import { readdir, readFile, stat } from "node:fs/promises"
 import { type ClientRequest, request } from "node:http"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import * as tus from "tus-js-client"
@@ -20,18 +21,27 @@ const execute = (text: string) => Effect.flatMap(Db, (db) => db.query<any>((sql)
 
 const ask = (address: string, path: string, call: Call = {}) => Effect.promise(() => send(address, path, call))
 
-const create = (address: string, bytes: number, metadata = `filename ${base64("film.mp4")}`) =>
+const createWith = (
+  address: string,
+  length: Readonly<Record<string, string>>,
+  metadata = `filename ${base64("film.mp4")}`
+) =>
   ask(address, "/api/uploads", {
     method: "POST",
-    headers: { ...protocol, "upload-length": String(bytes), "upload-metadata": metadata, "content-length": "0" }
+    headers: { ...protocol, ...length, "upload-metadata": metadata, "content-length": "0" }
   })
 
-const begin = Effect.fnUntraced(function* (address: string, bytes: number) {
-  const { headers, status } = yield* create(address, bytes)
+const create = (address: string, bytes: number, metadata?: string) =>
+  createWith(address, { "upload-length": String(bytes) }, metadata)
+
+const beginWith = Effect.fnUntraced(function* (address: string, length: Readonly<Record<string, string>>) {
+  const { headers, status } = yield* createWith(address, length)
   assert.strictEqual(status, 201)
   assert.match(String(headers["location"]), /^\/api\/uploads\/[0-9a-f-]{36}$/)
   return String(headers["location"])
 })
+
+const begin = (address: string, bytes: number) => beginWith(address, { "upload-length": String(bytes) })
 
 const patch = (address: string, path: string, offset: number, body: Buffer) =>
   ask(address, path, { method: "PATCH", headers: { ...piece, "upload-offset": String(offset) }, body })
@@ -137,7 +147,7 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         assert.strictEqual(told.status, 204)
         assert.deepInclude(told.headers, {
           "tus-version": "1.0.0",
-          "tus-extension": "creation,termination,expiration,checksum",
+          "tus-extension": "creation,creation-defer-length,termination,expiration,checksum",
           "tus-checksum-algorithm": "sha1,sha256",
           "tus-max-size": String(64 * 1024 * 1024)
         })
@@ -187,6 +197,13 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         yield* refused(400, 5, "filename")
         yield* refused(400, 5, "filename zw==,filename zw==")
         yield* refused(400, 5, `filename ${base64("a.mp4")},priority ${base64("1000")}`)
+        for (const length of [
+          {},
+          { "upload-defer-length": "2" },
+          { "upload-defer-length": "1", "upload-length": "5" }
+        ]) {
+          assert.strictEqual((yield* createWith(address, length)).status, 400)
+        }
 
         const path = yield* begin(address, 10)
         assert.strictEqual((yield* patch(address, path, 0, Buffer.alloc(11))).status, 413)
@@ -272,6 +289,102 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
         assert.strictEqual((yield* patch(address, path, 60_000, third)).status, 204)
         const { video } = yield* videoOf(address, path)
         assert.strictEqual(video["source_sha256"], sha256(bytes))
+        assert.isTrue((yield* stored(root, video["id"])).equals(bytes))
+      })
+    )
+
+    it.effect("says with a later piece how long it is", () =>
+      Effect.gen(function* () {
+        const { address, root } = yield* TestServer
+        const bytes = randomBytes(90_000)
+        const path = yield* beginWith(address, { "upload-defer-length": "1" })
+        const add = (offset: number, body: Buffer, length: number) =>
+          ask(address, path, {
+            method: "PATCH",
+            headers: { ...piece, "upload-offset": String(offset), "upload-length": String(length) },
+            body
+          })
+        const told = Effect.fnUntraced(function* (
+          offset: number,
+          length: Readonly<Record<string, string | undefined>>
+        ) {
+          const { headers } = yield* ask(address, path, { method: "HEAD", headers: protocol })
+          assert.strictEqual(headers["upload-offset"], String(offset))
+          assert.strictEqual(headers["upload-length"], length["upload-length"])
+          assert.strictEqual(headers["upload-defer-length"], length["upload-defer-length"])
+        })
+        yield* told(0, { "upload-defer-length": "1" })
+        assert.strictEqual((yield* patch(address, path, 0, bytes.subarray(0, 30_000))).status, 204)
+        yield* told(30_000, { "upload-defer-length": "1" })
+        const { json } = yield* ask(address, path, { headers: admin })
+        assert.deepInclude(json, { bytes: null, received: 30_000, video: null })
+
+        const largest = 64 * 1024 * 1024
+        const rest = bytes.subarray(30_000)
+        assert.strictEqual((yield* add(30_000, rest, 20_000)).status, 413)
+        assert.strictEqual((yield* add(30_000, rest, largest + 1)).status, 413)
+        assert.strictEqual((yield* add(0, rest, 90_000)).status, 409)
+        yield* told(30_000, { "upload-defer-length": "1" })
+
+        assert.strictEqual((yield* add(30_000, bytes.subarray(30_000, 60_000), 90_000)).status, 204)
+        yield* told(60_000, { "upload-length": "90000" })
+        assert.strictEqual((yield* add(60_000, Buffer.alloc(1), 90_001)).status, 400)
+        assert.strictEqual((yield* add(60_000, bytes.subarray(60_000), 90_000)).status, 204)
+        const { video } = yield* videoOf(address, path)
+        assert.strictEqual(video["source_sha256"], sha256(bytes))
+        assert.isTrue((yield* stored(root, video["id"])).equals(bytes))
+      })
+    )
+
+    it.effect("is no larger than is taken while its length is not known, and ends with a piece without bytes", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const path = yield* beginWith(address, { "upload-defer-length": "1" })
+        const bytes = randomBytes(10)
+        assert.strictEqual((yield* patch(address, path, 0, bytes)).status, 204)
+        const tooLarge = yield* Effect.callback<number>((resume) => {
+          const { hostname, port } = new URL(address)
+          const headers = { ...piece, "upload-offset": "10", "content-length": String(64 * 1024 * 1024 - 9) }
+          const outgoing = request({ hostname, port, path, method: "PATCH", headers })
+          outgoing.on("error", () => {})
+          outgoing.on("response", (answer) => {
+            outgoing.destroy()
+            resume(Effect.succeed(answer.statusCode ?? 0))
+          })
+          outgoing.flushHeaders()
+        })
+        assert.strictEqual(tooLarge, 413)
+        const last = yield* ask(address, path, {
+          method: "PATCH",
+          headers: { ...piece, "upload-offset": "10", "upload-length": "10", "content-length": "0" }
+        })
+        assert.strictEqual(last.status, 204)
+        assert.strictEqual((yield* videoOf(address, path)).video["source_sha256"], sha256(bytes))
+      })
+    )
+
+    it.effect("of tus' own client may come from a stream whose end nobody knows", () =>
+      Effect.gen(function* () {
+        const { address, root } = yield* TestServer
+        const bytes = randomBytes(700_000)
+        const sent = yield* Effect.callback<tus.Upload, Error>((resume) => {
+          const upload: tus.Upload = new tus.Upload(
+            Readable.from([bytes.subarray(0, 400_000), bytes.subarray(400_000)]),
+            {
+              endpoint: `${address}/api/uploads`,
+              headers: admin,
+              metadata: { filename: "film.mp4" },
+              chunkSize: 300_000,
+              uploadLengthDeferred: true,
+              storeFingerprintForResuming: false,
+              onError: (error) => resume(Effect.fail(error)),
+              onSuccess: () => resume(Effect.succeed(upload))
+            }
+          )
+          upload.start()
+        })
+        const { video } = yield* videoOf(address, new URL(sent.url!).pathname)
+        assert.strictEqual(video["source_bytes"], bytes.length)
         assert.isTrue((yield* stored(root, video["id"])).equals(bytes))
       })
     )
