@@ -145,7 +145,7 @@ export const makeEnding = Effect.gen(function* () {
     }
   }, storeUnavailable)
 
-  // It notifies, and notifying commits queue up behind one another in PostgreSQL.
+  // Tasks that go back to the queue are announced, and notifying commits queue up behind one another in PostgreSQL.
   const failures = yield* gathered<Failure>(answer, { atOnce: 1 })
 
   const fail = Effect.fn("JobStore.fail")(function* (
