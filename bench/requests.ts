@@ -14,10 +14,10 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir } from "node:fs/promises"
-import { connect } from "node:net"
 import { join } from "node:path"
 import { bench, option, Place, print } from "./support/backup.ts"
-import { cpuOf, type Running, startBare, startOurs } from "./support/programs.ts"
+import { get, measure, median, post, type Rate, register } from "./support/client.ts"
+import { startBare, startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
 if (process.argv.includes("--help")) {
@@ -29,69 +29,6 @@ const turns = option("turns", 3)
 const seconds = option("seconds", 3)
 const connections = option("connections", 16)
 const secret = randomBytes(24).toString("hex")
-
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: bench\r\n\r\n`
-
-const post = (path: string, headers: string, body: unknown) => {
-  const text = JSON.stringify(body)
-  return (
-    `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n${headers}` +
-    `content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
-  )
-}
-
-/** One request after the other on one connection: a client that costs little, so that the servers have the machine. */
-const ask = (port: number, request: string, until: number) =>
-  new Promise<number>((resolve, reject) => {
-    let done = 0
-    let text = ""
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => socket.write(request))
-    socket.setEncoding("latin1")
-    socket.on("error", reject)
-    socket.on("data", (more: string) => {
-      text += more
-      const head = text.indexOf("\r\n\r\n")
-      if (head === -1) return
-      const length = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
-      if (text.length < head + 4 + length) return
-      if (!/^HTTP\/1\.1 (?:200|404) /.test(text)) return reject(new Error(text.slice(0, 500)))
-      text = ""
-      done += 1
-      if (performance.now() < until) return void socket.write(request)
-      socket.end()
-      resolve(done)
-    })
-  })
-
-interface Rate {
-  readonly perSecond: number
-  /** Microseconds of the server's processor time a request. */
-  readonly cpu: number
-}
-
-/** `requests`: one for each connection. */
-const measure = async (server: Running, requests: ReadonlyArray<string>): Promise<Rate> => {
-  const port = Number(new URL(server.address).port)
-  const began = performance.now()
-  const before = await cpuOf(server.pid)
-  const counts = await Promise.all(requests.map((request) => ask(port, request, began + seconds * 1000)))
-  const done = counts.reduce((sum, count) => sum + count, 0)
-  return {
-    perSecond: (done * 1000) / (performance.now() - began),
-    cpu: (((await cpuOf(server.pid)) - before) * 1e6) / done
-  }
-}
-
-const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN
-
-const register = async (address: string, name: string) => {
-  const answer = await fetch(`${address}/api/worker/register`, {
-    method: "POST",
-    headers: { "x-admin-secret": secret, "content-type": "application/json" },
-    body: JSON.stringify({ worker_type: "remote", worker_name: name })
-  })
-  return ((await answer.json()) as { readonly api_key: string }).api_key
-}
 
 const program = Effect.gen(function* () {
   const { environment, folder } = yield* Place
@@ -115,7 +52,7 @@ const program = Effect.gen(function* () {
     (all) => Effect.promise(() => Promise.all(Object.values(all).map((server) => server.stop())))
   )
   const all = Array.from({ length: connections }, (_, index) => `bench-${index}`)
-  const keys = yield* Effect.promise(() => Promise.all(all.map((name) => register(servers.ours.address, name))))
+  const keys = yield* Effect.promise(() => Promise.all(all.map((name) => register(servers.ours.address, secret, name))))
   const requests = {
     heartbeat: keys.map((key) => post("/api/worker/heartbeat", `x-worker-api-key: ${key}\r\n`, { status: "idle" })),
     nothing: all.map(() => get("/api/nothing")),
@@ -126,7 +63,7 @@ const program = Effect.gen(function* () {
     const rates = { ours: [] as Array<Rate>, node: [] as Array<Rate>, fastify: [] as Array<Rate> }
     for (let turn = 0; turn <= turns; turn++) {
       for (const kind of ["node", "fastify", "ours"] as const) {
-        const rate = yield* Effect.promise(() => measure(servers[kind], each))
+        const rate = yield* Effect.promise(() => measure(servers[kind], each, seconds))
         // The first turn of each warms up.
         if (turn > 0) rates[kind].push(rate)
       }

@@ -65,13 +65,13 @@ const machine = (settings: Effect.Success<typeof workerSettings>, sandbox: Sandb
 
 const live = Effect.fnUntraced(function* (settings: Effect.Success<typeof workerSettings>) {
   const { hurry } = yield* secondSignal
-  const greeted = yield* greet
+  const greeting = yield* greet
   const sandbox = yield* Sandbox.open({ mode: settings.sandbox, memory: settings.maxMemory }).pipe(
     Effect.tap(({ report }) => sayConfinement(report)),
     Effect.provide(Subprocess.layer)
   )
   const allowance = yield* readAllowance()
-  return yield* work({ ...settings, allowance, hurry }, greeted).pipe(
+  return yield* work({ ...settings, allowance, hurry }, greeting).pipe(
     Effect.scoped,
     Effect.provide(machine(settings, sandbox))
   )

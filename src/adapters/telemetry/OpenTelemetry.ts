@@ -29,7 +29,7 @@ export interface Identity {
 /** A collector that does not answer is waited for no longer, all signals together. */
 const shutdownMillis = 800
 
-const traces = () => {
+const traces = Layer.suspend(() => {
   const ids = new PromisedIds()
   return tracer(ids).pipe(
     Layer.provide(
@@ -39,7 +39,7 @@ const traces = () => {
       })
     )
   )
-}
+})
 
 /** What the variables do not say: a signal that is wanted has OTLP for an exporter. */
 const defaults = { OTEL_METRICS_EXPORTER: "otlp" }
@@ -63,9 +63,7 @@ export const layer = (
   ]
   const given = Object.entries(environment).filter((entry): entry is [string, string] => (entry[1] ?? "") !== "")
   return Layer.mergeAll(
-    signals.traces
-      ? Layer.provide(traces(), Resource.layerFromEnv(Resource.configToAttributes(resource)))
-      : Layer.empty,
+    signals.traces ? Layer.provide(traces, Resource.layerFromEnv(Resource.configToAttributes(resource))) : Layer.empty,
     ...otlp
   ).pipe(
     Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer]),

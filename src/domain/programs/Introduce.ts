@@ -53,8 +53,8 @@ const patiently = <A, E extends { readonly _tag: string; readonly message: strin
 /** All else that a worker does at its start takes the whole of a small machine: it gives way to the first heartbeat for so long. */
 const firstWord = "2 seconds"
 
-/** Completes when the API knows that this worker is there. */
-export type Greeted = Effect.Effect<void, ApiRefused | ApiUnavailable>
+/** Over when the API knows that this worker is there. */
+export type Greeting = Fiber.Fiber<unknown, ApiRefused | ApiUnavailable>
 
 /** Says that this worker is there, before anything is known of its machine. Goes on saying it for as long as the scope lasts. */
 export const greet = Effect.gen(function* () {
@@ -64,14 +64,14 @@ export const greet = Effect.gen(function* () {
     Effect.forkScoped
   )
   yield* Effect.timeoutOption(Deferred.await(asked), firstWord)
-  return Effect.asVoid(Fiber.join(greeting)) satisfies Greeted
+  return greeting satisfies Greeting
 })
 
 /** Finds out what this worker can do, whether the API is there yet or not, and says that: nothing is claimed before. */
-export const introduce = Effect.fnUntraced(function* (greeted: Greeted, heartbeatEvery: Duration.Duration) {
+export const introduce = Effect.fnUntraced(function* (greeting: Greeting, heartbeatEvery: Duration.Duration) {
   const { discover } = yield* Encoders
   // Trials take long where a driver hangs: the worker is not gone meanwhile.
-  const known = Effect.andThen(greeted, Effect.forkScoped(heartbeats(heartbeatEvery)))
+  const known = Effect.andThen(Fiber.join(greeting), Effect.forkScoped(heartbeats(heartbeatEvery)))
   const [, capabilities] = yield* Effect.all([known, discover], { concurrency: 2 })
   yield* patiently(beatOfNow)
   return capabilities

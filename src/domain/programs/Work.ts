@@ -14,7 +14,7 @@ import { spanOf } from "../telemetry/TraceContext.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import { type AttemptError, endingOf, reasonOf, worthRetrying } from "./AttemptEnding.ts"
 import type { AttemptReport } from "./AttemptReport.ts"
-import { type Greeted, introduce, rechecks } from "./Introduce.ts"
+import { type Greeting, introduce, rechecks } from "./Introduce.ts"
 import { keepLease, untilCancelled } from "./KeepLease.ts"
 import { transcodeTask } from "./TranscodeTask.ts"
 
@@ -245,9 +245,9 @@ const announce = Effect.fnUntraced(function* (
   }
 })
 
-export const work = Effect.fnUntraced(function* (settings: WorkSettings, greeted: Greeted) {
+export const work = Effect.fnUntraced(function* (settings: WorkSettings, greeting: Greeting) {
   yield* touchMetrics
-  const capabilities = yield* introduce(greeted, settings.heartbeatEvery)
+  const capabilities = yield* introduce(greeting, settings.heartbeatEvery)
   const chain = yield* (yield* Encoders).chain({ codec: settings.codec, depth: 8 }, settings.policy)
   const tasks = settings.concurrency ?? tasksAtOnce(settings.allowance, chain)
   const terms = { ...settings, tasks, threads: threadsOfTask(settings.allowance, tasks) }

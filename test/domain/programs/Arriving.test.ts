@@ -99,7 +99,7 @@ const run = Effect.fnUntraced(function* (options: {
     )
   )
   const layers = Encoders.layer.pipe(Layer.provideMerge(transcoder), Layer.provideMerge(worker.layer))
-  const fiber = yield* Effect.flatMap(greet, (greeted) => work(settings, greeted)).pipe(
+  const fiber = yield* Effect.flatMap(greet, (greeting) => work(settings, greeting)).pipe(
     Effect.scoped,
     Effect.provide(layers),
     Effect.forkChild

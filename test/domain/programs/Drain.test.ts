@@ -21,7 +21,7 @@ const busyWorker = (seconds: number) => {
 }
 
 const run = (worker: ReturnType<typeof makeWorker>, own: Partial<Parameters<typeof work>[0]> = {}) =>
-  Effect.flatMap(greet, (greeted) => work({ ...workSettings, ...own }, greeted)).pipe(
+  Effect.flatMap(greet, (greeting) => work({ ...workSettings, ...own }, greeting)).pipe(
     Effect.scoped,
     Effect.provide(worker.layer),
     Effect.forkChild,
