@@ -18,6 +18,9 @@ const KeyRow = Schema.Struct({
   disabled: Schema.Boolean
 })
 
+/** What a worker says is added to what it said before, up to this: then only what claims need stays of that. */
+const longestMetadata = 20_000
+
 /** As people are shown it: a worker that is not heard of is offline, whatever it said last. */
 export const shownStatus = `
   case when w.status in ('active', 'idle', 'busy')
@@ -110,7 +113,7 @@ const make = Effect.gen(function* () {
     worker: WorkerId,
     report: { readonly status: WorkerStatus; readonly metadata: unknown }
   ) {
-    const metadata = report.metadata ?? {}
+    const metadata = (report.metadata ?? {}) as never
     const [row] = yield* db.rows(
       Worker,
       (sql) =>
@@ -119,7 +122,14 @@ const make = Effect.gen(function* () {
           update worker
              set last_heartbeat = clock_timestamp(),
                  status         = case when status = 'disabled' then status else ${report.status} end,
-                 metadata       = coalesce(metadata, '{}') || ${sql.json(metadata as never)}
+                 metadata       = case
+                                    when length((coalesce(metadata, '{}') || ${sql.json(metadata)})::text) <= ${longestMetadata}
+                                    then coalesce(metadata, '{}') || ${sql.json(metadata)}
+                                    else coalesce((select jsonb_object_agg(key, value)
+                                                     from jsonb_each(metadata)
+                                                    where key in ('capabilities', 'code_version')), '{}')
+                                         || ${sql.json(metadata)}
+                                  end
            where id = ${worker}
           returning *
         )

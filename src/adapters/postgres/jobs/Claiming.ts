@@ -98,12 +98,14 @@ export const makeClaiming = Effect.gen(function* () {
       (sql) =>
         sql`
         with asked as materialized (
-          select a.worker, a.seconds, a.turn, ${sql.unsafe(codecsOf)} as codecs, ${sql.unsafe(hasGpu)} as gpu
+          select a.worker, a.seconds, a.turn, ${sql.unsafe(codecsOf)} as codecs, ${sql.unsafe(hasGpu)} as gpu,
+                 coalesce(w.status = 'disabled', false) as disabled
             from unnest(${callers.map(({ worker }) => worker)}::uuid[],
                         ${callers.map(({ leaseSeconds }) => leaseSeconds)}::int[]) with ordinality as a (worker, seconds, turn)
             left join worker w on w.id = a.worker
         ), caller as materialized (
-          select a.worker, a.seconds, a.turn, row_number() over (order by a.turn) as place
+          select a.worker, a.seconds, a.turn,
+                 case when a.disabled then null else row_number() over (partition by a.disabled order by a.turn) end as place
             from asked a
             join asked first on first.turn = 1 and a.codecs = first.codecs and a.gpu = first.gpu
         ), ${idleGpus(sql)}, next as materialized (

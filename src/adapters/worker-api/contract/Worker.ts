@@ -41,6 +41,9 @@ const Percent = integerFrom(0, 100)
 const Seconds = Decimal.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1e9 })))
 const mostPixels = 2 ** 31 - 1
 
+/** Kept with the task and told to everybody who follows it: more than any ladder has. */
+const mostRenditions = 100
+
 /** Says which attempt is writing. Workers of the older protocol do not, and are known by their key alone. */
 export const lease = { [leaseHeader]: Schema.optionalKey(LeaseId) }
 const jobParams = { job_id: IntegerText.pipe(Schema.decodeTo(JobId)) }
@@ -117,7 +120,7 @@ const QualityProgress = Schema.Struct({
 export const ProgressReport = Schema.Struct({
   current_step: optionalNull(Step),
   progress_percent: Percent,
-  quality_progress: optionalNull(Schema.Array(QualityProgress)),
+  quality_progress: optionalNull(Schema.Array(QualityProgress).pipe(Schema.check(Schema.isMaxLength(mostRenditions)))),
   duration: optionalNull(Seconds),
   source_width: optionalNull(integerFrom(1, mostPixels)),
   source_height: optionalNull(integerFrom(1, mostPixels))

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { readdir } from "node:fs/promises"
 import { connect } from "node:net"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import { Db } from "../../../../src/adapters/postgres/Db.ts"
 import { adminSecret, maxPartBytes, TestServer, testServer } from "../support/server.ts"
 import { register, send, sha256, uploadVideo, workerAt } from "../support/wire.ts"
@@ -184,6 +185,52 @@ describe("the guard", () => {
             (worker) => worker["worker_id"] === id
           )
           assert.strictEqual(found?.["status"], "disabled")
+        })
+      })
+    )
+
+    it.effect("gives nothing to a worker that was revoked while it waited for a job", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        yield* Effect.promise(async () => {
+          const { id, key } = await register(address, "revoked while it waits")
+          const heir = workerAt(address, (await register(address, "still there")).key)
+          while ((await heir.bare("/api/worker/claim")).json["job_id"] !== null) continue
+          const waiting = workerAt(address, key).bare("/api/worker/claim?wait=4")
+          await delay(300)
+          const revoked = await send(address, `/api/workers/${id}/revoke`, { method: "POST", headers: admin, body: "" })
+          assert.strictEqual(revoked.status, 200)
+          const { job } = await uploadVideo(address, "late.mp4", Buffer.from("a source that comes late"))
+          assert.strictEqual((await waiting).json["job_id"], null)
+          assert.strictEqual((await heir.bare("/api/worker/claim")).json["job_id"], job.id)
+        })
+      })
+    )
+
+    it.effect("keeps of what a worker says no more than it may say at once, but what claims need", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        yield* Effect.promise(async () => {
+          const { id, key } = await register(address, "talkative")
+          const worker = workerAt(address, key)
+          const capabilities = { supported_codecs: ["h264", "av1"] }
+          await worker.post("/api/worker/heartbeat", { metadata: { capabilities, deployment_type: "docker" } })
+          const metadata = async () => {
+            const listed = await send(address, "/api/workers", { headers: admin })
+            return (listed.json["workers"] as Array<Record<string, any>>).find((one) => one["worker_id"] === id)![
+              "metadata"
+            ]
+          }
+          await worker.post("/api/worker/heartbeat", { metadata: { disk: 5 } })
+          assert.deepStrictEqual(await metadata(), { capabilities, deployment_type: "docker", disk: 5 })
+          for (let n = 0; n < 5; n++) {
+            const beat = await worker.post("/api/worker/heartbeat", { metadata: { [`at ${n}`]: "x".repeat(9000) } })
+            assert.strictEqual(beat.status, 200)
+          }
+          const kept = await metadata()
+          assert.isBelow(JSON.stringify(kept).length, 21_000)
+          assert.deepStrictEqual(kept["capabilities"], capabilities)
+          assert.property(kept, "at 4")
         })
       })
     )
