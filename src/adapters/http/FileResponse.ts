@@ -21,7 +21,7 @@ export const fileResponse = Effect.fnUntraced(function* (options: {
     "accept-ranges": "bytes",
     "x-content-type-options": "nosniff"
   }
-  if (request.headers["if-none-match"] === options.etag) return HttpServerResponse.empty({ status: 304, headers })
+  if (isKnown(request.headers["if-none-match"], options.etag)) return HttpServerResponse.empty({ status: 304, headers })
 
   const range = parseRange(asksForPart(request.headers, options.etag) ? request.headers["range"] : undefined, size)
   if (range._tag === "Unsatisfiable") {
@@ -42,6 +42,10 @@ export const fileResponse = Effect.fnUntraced(function* (options: {
   // The platform answers with a validator of its own, made of size and time.
   return HttpServerResponse.setHeader(answer, "etag", options.etag)
 })
+
+/** Compared weakly, one of several or `*`: a proxy that compresses weakens what it was given. */
+const isKnown = (condition: string | undefined, etag: string) =>
+  condition?.split(",").some((one) => ["*", etag].includes(one.trim().replace(/^W\//, ""))) ?? false
 
 /** A range of another version of the file would be glued to the wrong bytes. */
 const asksForPart = (headers: Headers.Headers, etag: string) => {

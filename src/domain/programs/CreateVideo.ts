@@ -24,7 +24,7 @@ export const createVideo = Effect.fn("createVideo")(function* (
   const media = yield* MediaStore
   const videos = yield* VideoStore
   const extension = extensionOf(fileName)
-  const named = title ?? (titleOf(fileName) || "Untitled")
+  const named = title?.trim() || titleOf(fileName) || "Untitled"
   return yield* videos.create({
     title: named,
     slug: Slug.fromTitle(named),

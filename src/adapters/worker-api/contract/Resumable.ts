@@ -64,6 +64,7 @@ const headers = {
   "upload-offset": Schema.optionalKey(Schema.String),
   "upload-metadata": Schema.optionalKey(Schema.String),
   "upload-checksum": Schema.optionalKey(Schema.String),
+  "upload-concat": Schema.optionalKey(Schema.String),
   "content-type": Schema.optionalKey(Schema.String)
 }
 const { "tus-resumable": version } = headers
@@ -75,6 +76,7 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
         "tus-resumable": version,
         "upload-length": headers["upload-length"],
         "upload-defer-length": headers["upload-defer-length"],
+        "upload-concat": headers["upload-concat"],
         "upload-metadata": headers["upload-metadata"]
       },
       success: HttpApiSchema.Empty(201),

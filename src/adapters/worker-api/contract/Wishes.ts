@@ -6,11 +6,14 @@ import { integerBetween, rule } from "./Fields.ts"
 
 const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})$/
 
+/** Not so February 30, which is parsed as a day of March. */
+const isDay = (text: string) => new Date(text).toISOString().startsWith(text)
+
 const Instant = Schema.String.pipe(
   Schema.check(
     rule<string>(
       "Expected a time with its zone, like 2026-12-24T18:00:00Z (in a query, + is written %2B)",
-      (text) => instant.test(text) && !Number.isNaN(Date.parse(text))
+      (text) => instant.test(text) && !Number.isNaN(Date.parse(text)) && isDay(text.slice(0, 10))
     )
   ),
   Schema.decodeTo(Schema.DateFromString)

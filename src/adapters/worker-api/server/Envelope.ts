@@ -18,9 +18,11 @@ const isOurs = (path: string) => path === "/metrics" || path.startsWith("/api/")
 const detail = (status: number, text: string, headers: Readonly<Record<string, string>> = {}) =>
   HttpServerResponse.jsonUnsafe({ detail: text }, { status, headers })
 
-const notRouted = (path: string) => {
+const notRouted = (method: string, path: string) => {
   const methods = methodsAt(path)
-  if (methods.length > 0) return detail(405, "Method Not Allowed", { allow: methods.join(", ") })
+  // A path whose method is right is one that cannot be decoded.
+  if (methods.length > 0 && !methods.includes(method))
+    return detail(405, "Method Not Allowed", { allow: methods.join(", ") })
   return detail(404, "Not Found")
 }
 
@@ -97,12 +99,12 @@ const wrapped = Effect.fnUntraced(function* <E, R>(
     withoutSlash(request.url, path) ??
     // No name has it, and the database would look for the name without it.
     (request.url.includes("%00") ? detail(400, "The address must not contain %00") : null) ??
-    (request.method === "HEAD" && !methodsAt(path).includes("HEAD") ? notRouted(path) : null)
+    (request.method === "HEAD" && !methodsAt(path).includes("HEAD") ? notRouted(request.method, path) : null)
   const exit = yield* (direct === null ? handler : Effect.succeed(direct)).pipe(
     Effect.catchCause((cause) => {
       if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
       const error = Cause.squash(cause)
-      return isUnrouted(error) ? Effect.succeed(notRouted(path)) : broken(cause)
+      return isUnrouted(error) ? Effect.succeed(notRouted(request.method, path)) : broken(cause)
     }),
     Effect.annotateLogs({ request: id }),
     Effect.onExit(() => Metric.modify(httpInProgress, -1)),
@@ -116,7 +118,8 @@ const wrapped = Effect.fnUntraced(function* <E, R>(
     seconds: (performance.now() - started) / 1000
   })
   const answer = answered(path, id)(request.method === "HEAD" ? withoutBody(exit.value) : exit.value)
-  return exit.value.status >= 400 && unread(request)
+  const { status } = exit.value
+  return status === 408 || (status >= 400 && unread(request))
     ? HttpServerResponse.setHeader(answer, "connection", "close")
     : answer
 })

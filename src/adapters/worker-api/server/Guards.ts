@@ -1,5 +1,5 @@
 /** Who is calling, and how often: decided before a byte of the body is read. */
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Fiber, Layer, Redacted } from "effect"
 import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import { createHash, timingSafeEqual } from "node:crypto"
@@ -46,8 +46,11 @@ const arrived = Effect.fnUntraced(function* (endpoint: HttpApiEndpoint.Top) {
   if (endpoint.payload.size === 0) return null
   const request = yield* HttpServerRequest.HttpServerRequest
   const most = yield* HttpIncomingMessage.MaxBodySize
+  if (!endpoint.payload.has(mediaType(request.headers["content-type"]))) return unsupported
   if (most !== undefined && announcedBytes(request) > Number(most)) return tooLarge
-  return yield* request.text.pipe(
+  // By a fiber of its own: a read that is interrupted closes the connection, and nobody is told why.
+  const reading = yield* Effect.forkDetach(request.text, { startImmediately: true })
+  return yield* Fiber.join(reading).pipe(
     Effect.as(null),
     Effect.timeoutOrElse({
       duration: jsonPatience,
@@ -57,10 +60,17 @@ const arrived = Effect.fnUntraced(function* (endpoint: HttpApiEndpoint.Top) {
   )
 })
 
+const mediaType = (header = "application/json") => header.split(";", 1)[0]!.trim().toLowerCase()
+
 const closing = (status: number, detail: string) =>
   HttpServerResponse.jsonUnsafe({ detail }, { status, headers: { connection: "close" } })
 
 const tooLarge = closing(413, "The body is larger than is taken here")
+
+const unsupported = HttpServerResponse.jsonUnsafe(
+  { detail: "Content-Type has to be application/json" },
+  { status: 415 }
+)
 
 const unreadable = ({ reason }: HttpServerError.HttpServerError) =>
   reason._tag === "RequestParseError" && reason.reason === "BodyTooLarge"

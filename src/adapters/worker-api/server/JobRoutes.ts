@@ -17,9 +17,11 @@ import { jobRefused, unavailable } from "./Refusals.ts"
 
 const decodeInstant = Schema.decodeUnknownOption(Schema.DateFromString)
 
-/** What we did not send ourselves is as good as nothing. */
+/** What we did not send ourselves is as good as nothing. Years of more than four digits are none of the database's. */
 const instantOf = (lastEventId: string | undefined) =>
-  Option.getOrNull(Option.filter(decodeInstant(lastEventId), (date) => !Number.isNaN(date.getTime())))
+  /^\d{4}-/.test(lastEventId ?? "")
+    ? Option.getOrNull(Option.filter(decodeInstant(lastEventId), (date) => !Number.isNaN(date.getTime())))
+    : null
 
 export const jobRoutes = HttpApiBuilder.group(
   Api,

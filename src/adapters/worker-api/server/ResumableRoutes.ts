@@ -57,6 +57,9 @@ const assertVersion = ({ "tus-resumable": version }: { readonly "tus-resumable"?
     ? Effect.void
     : Effect.fail(new PreconditionFailed({ detail: `Tus-Resumable has to be ${tusVersion}` }))
 
+/** Each part would become a video. */
+const noParts = new BadRequest({ detail: "Upload-Concat is not known here: send the file as one upload" })
+
 const count = /^\d{1,15}$/
 
 const numberIn = (name: string, text: string | undefined) =>
@@ -124,6 +127,7 @@ export const resumableRoutes = HttpApiBuilder.group(
         "create",
         Effect.fnUntraced(function* ({ headers }) {
           yield* assertVersion(headers)
+          if (headers["upload-concat"] !== undefined) return yield* noParts
           const bytes = yield* lengthIn(headers)
           const metadata = headers["upload-metadata"] ?? ""
           const upload = yield* beginUpload({

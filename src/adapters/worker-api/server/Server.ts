@@ -73,12 +73,15 @@ const server = (options: { readonly host: string; readonly port: number }) =>
     Layer.merge(tracing)
   )
 
+/** One way to write each path: what tells the API's from the pages', here or in a proxy, must see what the router sees. */
+const routerConfig = { caseSensitive: true, ignoreDuplicateSlashes: false, maxParamLength: 255 }
+
 const letGo = Layer.effectDiscard(Effect.flatMap(Followers, ({ end }) => Effect.addFinalizer(() => end)))
 
 /** Serves until the scope closes. Then those who follow are let go, and other requests in flight are waited for. */
 export const serve = <A, E, R>(all: Layer.Layer<A, E, R>, options: { readonly host: string; readonly port: number }) =>
   letGo.pipe(
-    Layer.provideMerge(HttpRouter.serve(all, { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(HttpRouter.serve(all, { disableLogger: true, disableListenLog: true, routerConfig })),
     Layer.provideMerge(server(options)),
     Layer.provide(Followers.layer)
   )

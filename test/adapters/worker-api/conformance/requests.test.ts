@@ -1,7 +1,11 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { connect } from "node:net"
+import { setTimeout as delay } from "node:timers/promises"
+import { until } from "../../../support/programs.ts"
 import { adminSecret, TestServer, testServer } from "../support/server.ts"
-import { type Answer, register, send, workerAt } from "../support/wire.ts"
+import { type Answer, register, send, uploadVideo, workerAt } from "../support/wire.ts"
 
 type Guard = "key" | "admin" | "none"
 
@@ -354,6 +358,13 @@ describe("a request", () => {
               [405, '{"detail":"Method Not Allowed"}', "POST"]
             )
             assert.strictEqual((await send(address, "/api/health", { method: "HEAD" })).status, 405)
+            // What is not written as the contract writes it is nothing here, and no other way to what is.
+            for (const path of ["/API/health", "//api/health", "/api//health", "/api/Health"]) {
+              assert.strictEqual((await send(address, path)).status, 404, path)
+            }
+            for (const path of ["/api/jobs/%ff", `/api/videos/${"x".repeat(300)}`]) {
+              assert.strictEqual((await send(address, path)).text, '{"detail":"Not Found"}', path)
+            }
             const slash = await send(address, "/api/worker/claim/?job_id=7", {
               method: "POST",
               headers: { "content-length": "0" }
@@ -374,6 +385,41 @@ describe("a request", () => {
             assert.strictEqual(preflight.status, 204)
             assert.strictEqual((await send(address, "/openapi.json")).status, 200)
             assert.strictEqual((await send(address, "/docs")).status, 200)
+          })
+        })
+      )
+
+      it.effect("with a body of another kind than JSON is told so", () =>
+        Effect.gen(function* () {
+          const { address } = yield* TestServer
+          yield* Effect.promise(async () => {
+            const { key } = await register(address, "of another kind")
+            const form = await send(address, "/api/worker/heartbeat", {
+              method: "POST",
+              headers: { "x-worker-api-key": key, "content-type": "application/x-www-form-urlencoded" },
+              body: "status=idle"
+            })
+            assert.deepStrictEqual(
+              [form.status, form.text],
+              [415, '{"detail":"Content-Type has to be application/json"}']
+            )
+          })
+        })
+      )
+
+      it.effect("for a source that is known already gets no bytes, in whatever way it names what it knows", () =>
+        Effect.gen(function* () {
+          const { address } = yield* TestServer
+          yield* Effect.promise(async () => {
+            const worker = workerAt(address, (await register(address, "knowing")).key)
+            const { job, video } = await uploadVideo(address, "known.mp4", Buffer.from("a source that is known"))
+            assert.strictEqual((await worker.bare(`/api/worker/claim?job_id=${job.id}`)).json["job_id"], job.id)
+            const source = (known: string) => worker.get(`/api/worker/source/${video.id}`, { "if-none-match": known })
+            const etag = String((await source('"another"')).headers["etag"])
+            for (const known of [etag, `W/${etag}`, `"another", W/${etag}`, "*"]) {
+              assert.strictEqual((await source(known)).status, 304, known)
+            }
+            assert.strictEqual((await source(`"another", ${etag.slice(0, -2)}"`)).status, 200)
           })
         })
       )
@@ -407,4 +453,26 @@ describe("a request", () => {
       )
     }
   )
+
+  layer(testServer(), { timeout: 60_000 })("whose body does not come", (it) => {
+    it.effect("is told so before its connection ends", () =>
+      Effect.gen(function* () {
+        const { address, port } = yield* TestServer
+        const { key } = yield* Effect.promise(() => register(address, "halting"))
+        let said = ""
+        let closed = false
+        const socket = connect(port, "127.0.0.1", () =>
+          socket.write(
+            `POST /api/worker/heartbeat HTTP/1.1\r\nHost: x\r\nX-Worker-API-Key: ${key}\r\n` +
+              'Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"sta'
+          )
+        )
+        socket.on("data", (chunk) => (said += chunk.toString())).on("close", () => (closed = true))
+        yield* Effect.promise(() => delay(500))
+        yield* TestClock.adjust("31 seconds")
+        yield* Effect.promise(() => until("it is closed", () => closed, { within: 5000, details: () => said }))
+        assert.match(said, /^HTTP\/1\.1 408 [^]*connection: close[^]*"The body did not arrive in time"/)
+      })
+    )
+  })
 })

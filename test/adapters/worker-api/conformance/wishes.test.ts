@@ -45,6 +45,7 @@ layer(testServer(), { excludeTestServices: true, timeout: "60 seconds" })("an up
           "&require_codec=vp9",
           "&run_at=tomorrow",
           "&run_at=2026-13-01T00:00:00Z",
+          "&run_at=2026-02-30T00:00:00Z",
           "&priority=101"
         ]) {
           const answer = await upload(address, query)
@@ -52,6 +53,14 @@ layer(testServer(), { excludeTestServices: true, timeout: "60 seconds" })("an up
           assert.strictEqual(answer.json["detail"][0].loc[0], "query", answer.text)
         }
       })
+    })
+  )
+
+  it.effect("for a blank title are none: it has that of its file", () =>
+    Effect.gen(function* () {
+      const { address } = yield* TestServer
+      const answer = yield* Effect.promise(() => upload(address, "&title=%20%09"))
+      assert.strictEqual(answer.json["video"].title, "film")
     })
   )
 })

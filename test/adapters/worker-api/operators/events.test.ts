@@ -116,6 +116,15 @@ describe("events of jobs", () => {
       none.close()
     })
 
+    test("begin afresh where the last event is none of ours", async (address) => {
+      for (const last of ["+275760-09-13T00:00:00.000Z", "-200000-01-01T00:00:00.000Z", "yesterday"]) {
+        const all = await follow(address, "/api/events", { "last-event-id": last })
+        assert.strictEqual(all.status, 200, last)
+        await until("what there is", () => all.events.length === 1)
+        all.close()
+      }
+    })
+
     test("tell of all jobs, and of those that changed since the last event", async (address) => {
       const one = await setUp(address)
       const all = await follow(address, "/api/events")

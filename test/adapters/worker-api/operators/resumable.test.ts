@@ -205,6 +205,11 @@ layer(testServer({ failure: { count: 1000, period: "minute" } }), { excludeTestS
           assert.strictEqual((yield* createWith(address, length)).status, 400)
         }
 
+        assert.strictEqual(
+          (yield* createWith(address, { "upload-length": "5", "upload-concat": "partial" })).status,
+          400
+        )
+
         const path = yield* begin(address, 10)
         assert.strictEqual((yield* patch(address, path, 0, Buffer.alloc(11))).status, 413)
         const wrongType = { ...piece, "content-type": "video/mp4", "upload-offset": "0" }
