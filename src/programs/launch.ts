@@ -51,15 +51,23 @@ const teardown =
 
 /**
  * Node.js waits for whatever is open, and after success nobody ends it. A collector that does not answer keeps a
- * connection open for ten seconds; by now all that matters is done. What was written is let out first.
+ * connection open for ten seconds; by now all that matters is done. What was written is let out first. A command whose
+ * result is on no disk has failed; one whose reader had enough has not.
  */
 const leaveAtOnce =
-  (end: Runtime.Teardown): Runtime.Teardown =>
+  (kind: ProgramKind, end: Runtime.Teardown): Runtime.Teardown =>
   (exit, onExit) =>
     end(exit, (code) => {
       onExit(code)
-      process.stdout.write("", () => process.exit())
+      process.stdout.write("", (error: NodeJS.ErrnoException | null | undefined) => {
+        if (kind === "service" || error == null || error.code === "EPIPE") return process.exit()
+        process.stderr.write(`error: the result cannot be written: ${error.message}\n`)
+        process.exit(unwrittenExitCode)
+      })
     })
+
+/** As where any other disk cannot be written. */
+const unwrittenExitCode = 73
 
 /** What a shell shows for a program that SIGTERM has ended. */
 const interruptedExitCode = 143
@@ -100,6 +108,6 @@ export const launch = (
   const observed = main.pipe(Effect.provide(Layer.provideMerge(telemetry(program), logging(kind))))
   NodeRuntime.runMain(Effect.tapCause(observed, explain), {
     disableErrorReporting: true,
-    teardown: leaveAtOnce(teardown(kind))
+    teardown: leaveAtOnce(kind, teardown(kind))
   })
 }

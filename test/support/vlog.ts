@@ -19,16 +19,22 @@ afterAll(() => rm(emptyFolder, { recursive: true, force: true }))
 interface VlogOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** A file in the place of what is handed back. */
+  readonly stdout?: string
 }
 
-export const startVlog = (args: ReadonlyArray<string>, options: VlogOptions = {}) =>
-  execa(process.execPath, [join(bundles, "vlog.js"), ...args], {
+export const startVlog = (args: ReadonlyArray<string>, options: VlogOptions = {}) => {
+  const line = [process.execPath, join(bundles, "vlog.js"), ...args]
+  const [program, ...rest] =
+    options.stdout === undefined ? line : ["/bin/sh", "-c", `exec "$@" > ${options.stdout}`, "sh", ...line]
+  return execa(program!, rest, {
     cwd: options.cwd ?? emptyFolder,
     extendEnv: false,
     env: { PATH: process.env["PATH"] ?? "", ...options.env },
     stdin: "ignore",
     reject: false
   })
+}
 
 export const vlog = (args: ReadonlyArray<string>, options: VlogOptions = {}) =>
   Effect.promise(async () => {

@@ -3,7 +3,7 @@ import { Clock, Effect, Option } from "effect"
 import { makeClient } from "../../adapters/worker-api/client/Client.ts"
 import { loggedIn } from "../../adapters/worker-api/client/Connection.ts"
 import { version } from "../settings/api.ts"
-import type { Place } from "../vlog/Farm.ts"
+import { inTime, type Place } from "../vlog/Farm.ts"
 import { toProblem, type WireError } from "../vlog/problems.ts"
 import { clockFinding } from "./clock.ts"
 import { type Finding, ok, problem, skipped, warning } from "./Finding.ts"
@@ -49,9 +49,12 @@ export const checkApi = (place: Option.Option<Place>) =>
     onSome: (place) =>
       Effect.gen(function* () {
         const client = yield* makeClient(place.address, place.secret === null ? {} : { adminSecret: place.secret })
-        const orProblem = Effect.catch((error: WireError) =>
-          Effect.succeed<ReadonlyArray<Finding>>([problem(check, toProblem(place)(error).message)])
-        )
+        const orProblem = <R>(findings: Effect.Effect<ReadonlyArray<Finding>, WireError, R>) =>
+          findings.pipe(
+            Effect.mapError(toProblem(place)),
+            inTime(place),
+            Effect.catch(({ message }) => Effect.succeed<ReadonlyArray<Finding>>([problem(check, message)]))
+          )
         const health = yield* orProblem(healthFindings(client, place))
         const [first] = health
         // One that cannot be reached is told of once.

@@ -10,7 +10,7 @@ import { withExitCodes } from "../exit/exitCodes.ts"
 import { Address, withoutLogin } from "../settings/Address.ts"
 import { readAll, SettingsInvalid } from "../settings/readAll.ts"
 import { findSecrets } from "../start/folder.ts"
-import { type Origin, type Problem, toProblem, type WireError } from "./problems.ts"
+import { type Origin, type Problem, toProblem, unreachable, type WireError } from "./problems.ts"
 
 export const ApiAddress = GlobalFlag.Setting("api")({
   flag: Flag.String("api").pipe(
@@ -111,11 +111,23 @@ export class Farm extends Context.Service<Farm, Effect.Success<typeof make>>()("
   static readonly layer = Layer.effect(Farm, make)
 }
 
+/** For an answer, all of it; deleting what was made of a long film takes a server a while. */
+const patience = "1 minute"
+
+/** Who accepts a connection and says nothing is as good as not there. */
+export const inTime =
+  (origin: Origin) =>
+  <A, E, R>(request: Effect.Effect<A, E, R>) =>
+    Effect.timeoutOrElse(request, {
+      duration: patience,
+      orElse: () => unreachable(origin, `no answer within ${patience}`)
+    })
+
 /** Asks the farm, and tells a refusal in words for an operator. */
 export const ask = <A, E extends WireError>(
   request: (api: Farm["Service"]["client"]) => Effect.Effect<A, E>
 ): Effect.Effect<A, Problem, Farm> =>
-  Effect.flatMap(Farm, (farm) => Effect.mapError(request(farm.client), toProblem(farm)))
+  Effect.flatMap(Farm, (farm) => inTime(farm)(Effect.mapError(request(farm.client), toProblem(farm))))
 
 /** For the handler of every command that asks the farm. */
 export const withFarm = <A, E extends { readonly _tag: string; readonly message: string }, R>(

@@ -1,6 +1,6 @@
 /** Sends a file by tus, and goes on where it was cut: in this run as long as there is progress, and in the next one. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Clock, DateTime, Duration, Effect, Option, Redacted, Schema, Stream } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Redacted, Schema, Stream, identity } from "effect"
 import { Headers, HttpBody, HttpClientRequest, type HttpClientResponse, type HttpMethod } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
@@ -9,7 +9,7 @@ import { basename } from "node:path"
 import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
 import { tusVersion, uploadsPath, uploadType } from "../../adapters/worker-api/contract/Resumable.ts"
 import type { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
-import { ask, Farm } from "./Farm.ts"
+import { ask, Farm, inTime } from "./Farm.ts"
 import {
   byStatus,
   type Origin,
@@ -126,7 +126,9 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
       }),
       HttpClientRequest.setBody(body),
       farm.http.execute,
-      Effect.mapError((error) => unreachable(farm, error.reason))
+      Effect.mapError((error) => unreachable(farm, error.reason)),
+      // What is sent takes as long as it takes.
+      body === HttpBody.empty ? inTime(farm) : identity
     )
     if (answer.status < 300) return answer
     const detail = Option.match(detailOf(yield* Effect.orElseSucceed(answer.json, () => null)), {

@@ -166,6 +166,15 @@ layer(testServer())("vlog worker", (it) => {
     })
   )
 
+  it.effect("fails where its result is on no disk", () =>
+    Effect.gen(function* () {
+      const env = yield* environment
+      const { exitCode, stderr } = yield* vlog(["worker", "list", "--json"], { env, stdout: "/dev/full" })
+      assert.strictEqual(exitCode, 73)
+      assert.match(stderr, /^error: the result cannot be written: .*ENOSPC/)
+    })
+  )
+
   it.effect("lets a worker of a VLog server go on with its key, which must be one and nobody else's", () =>
     Effect.gen(function* () {
       const env = yield* environment
