@@ -1,6 +1,6 @@
 /** What operators ask of workers. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { JobId, WorkerId } from "../../../domain/ids.ts"
 import { WorkerStatus } from "../../../domain/workers/Worker.ts"
 import { AdminAuth } from "./Auth.ts"
@@ -36,7 +36,7 @@ export class AdminGroup extends HttpApiGroup.make("admin")
       }),
       success: Schema.Struct({ worker_id: WorkerId, api_key: Schema.String, message: Schema.String }),
       error: [BadRequest, Conflict, Unavailable]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Register a worker; its key is shown this once" })),
     HttpApiEndpoint.post("rotate", "/api/workers/:worker_id/rotate", {
       params: { worker_id: Schema.String },
       query: { overlap: Schema.optionalKey(integerBetween(0, 30 * 24 * 3600)) },
@@ -47,7 +47,11 @@ export class AdminGroup extends HttpApiGroup.make("admin")
         others_expire_at: Schema.DateFromString
       }),
       error: [NotFound, Unavailable]
-    }),
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Mint a new key for a worker; the newest of its others goes on for `overlap` seconds"
+      })
+    ),
     HttpApiEndpoint.get("workers", "/api/workers", {
       success: Schema.Struct({
         workers: Schema.Array(WorkerAnswer),
@@ -56,11 +60,13 @@ export class AdminGroup extends HttpApiGroup.make("admin")
         offline_count: Schema.Int
       }),
       error: Unavailable
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "List workers" })),
     HttpApiEndpoint.post("revoke", "/api/workers/:worker_id/revoke", {
       params: { worker_id: Schema.String },
       success: Schema.Struct({ status: Schema.Literal("ok"), message: Schema.String }),
       error: [NotFound, Unavailable]
-    })
+    }).annotateMerge(
+      OpenApi.annotations({ summary: "End a worker's keys and give its tasks to others, at once and for good" })
+    )
   )
   .middleware(AdminAuth) {}

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { AdminGroup } from "./Admin.ts"
+import { answering, refusal, withCommonAnswers } from "./Described.ts"
 import { JobGroup } from "./Jobs.ts"
 import { KeyGroup } from "./Keys.ts"
 import { ReencodeGroup } from "./Reencode.ts"
@@ -26,11 +27,15 @@ const Health = Schema.Struct({
 export type Health = typeof Health.Type
 
 class SystemGroup extends HttpApiGroup.make("system").add(
-  HttpApiEndpoint.get("health", "/api/health", { success: [Health, Health.pipe(HttpApiSchema.status(503))] }),
+  HttpApiEndpoint.get("health", "/api/health", {
+    success: [Health, Health.pipe(HttpApiSchema.status(503))]
+  }).annotateMerge(OpenApi.annotations({ summary: "Ask whether the API could do its work now" })),
   HttpApiEndpoint.get("metrics", "/metrics", {
     success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })),
     error: Unavailable
   })
+    .annotateMerge(OpenApi.annotations({ summary: "Metrics, as Prometheus reads them" }))
+    .annotateMerge(answering({ "403": refusal("Authentication required for metrics") }))
 ) {}
 
 export class Api extends HttpApi.make("vlog")
@@ -47,4 +52,5 @@ export class Api extends HttpApi.make("vlog")
   .middleware(Validation)
   // A client is told everything that is wrong with its request at once, and in terms of what it sent.
   .annotate(HttpApi.ParseOptions, { errors: "all", reportInput: true })
+  .annotateMerge(withCommonAnswers)
   .annotateMerge(OpenApi.annotations({ title: "vlog Worker API", version: "1.0.0" })) {}

@@ -7,6 +7,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { UploadId } from "../../../domain/ids.ts"
 import { AdminAuth } from "./Auth.ts"
+import { takingBytes } from "./Described.ts"
 import {
   BadRequest,
   BodyTimeout,
@@ -133,19 +134,21 @@ export class ResumableGroup extends HttpApiGroup.make("resumable")
         Unavailable,
         UnsupportedMediaType
       ]
-    }).annotateMerge(
-      OpenApi.annotations({
-        summary: "Add to an upload",
-        description:
-          "The body are the bytes from `Upload-Offset` on, as `application/offset+octet-stream`; all that arrives is " +
-          "kept, also when the connection breaks. With the last byte the upload becomes a video with a job; `Upload-Length` " +
-          "says which that is, where it was not said at the beginning. With " +
-          "`Upload-Checksum` (`sha1` or `sha256`, and the digest in Base64) a piece is kept as a whole or not at all; " +
-          "460: it has another checksum. 409: the upload is elsewhere, ask where. 423: another request adds to it; a " +
-          "lost one for 15 seconds at most. A piece without bytes at the end of an upload whose video is still missing " +
-          "makes it."
-      })
-    ),
+    })
+      .annotateMerge(takingBytes(uploadType))
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Add to an upload",
+          description:
+            "The body are the bytes from `Upload-Offset` on, as `application/offset+octet-stream`; all that arrives is " +
+            "kept, also when the connection breaks. With the last byte the upload becomes a video with a job; `Upload-Length` " +
+            "says which that is, where it was not said at the beginning. With " +
+            "`Upload-Checksum` (`sha1` or `sha256`, and the digest in Base64) a piece is kept as a whole or not at all; " +
+            "460: it has another checksum. 409: the upload is elsewhere, ask where. 423: another request adds to it; a " +
+            "lost one for 15 seconds at most. A piece without bytes at the end of an upload whose video is still missing " +
+            "makes it."
+        })
+      ),
     HttpApiEndpoint.delete("forget", `${uploadsPath}/:upload_id`, {
       params,
       headers: { "tus-resumable": version },

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { WorkerAuth } from "./Auth.ts"
+import { takingFile } from "./Described.ts"
 import {
   BadRequest,
   BodyTimeout,
@@ -46,19 +47,28 @@ export class UploadGroup extends HttpApiGroup.make("uploads")
       headers: lease,
       success: Received,
       error: refusals
-    }).annotateMerge(archive),
+    })
+      .annotateMerge(OpenApi.annotations({ summary: "Bring a rendition as an archive" }))
+      .annotateMerge(takingFile)
+      .annotateMerge(archive),
     HttpApiEndpoint.post("finalize", "/api/worker/upload/:video_id/finalize", {
       params: videoParams,
       headers: lease,
       success: Received,
       error: refusals
-    }).annotateMerge(archive),
+    })
+      .annotateMerge(OpenApi.annotations({ summary: "Bring playlist, manifest and thumbnail as an archive" }))
+      .annotateMerge(takingFile)
+      .annotateMerge(archive),
     HttpApiEndpoint.post("whole", "/api/worker/upload/:video_id", {
       params: videoParams,
       headers: lease,
       success: Received,
       error: refusals
-    }).annotateMerge(archive),
+    })
+      .annotateMerge(OpenApi.annotations({ summary: "Bring all renditions as one archive" }))
+      .annotateMerge(takingFile)
+      .annotateMerge(archive),
     HttpApiEndpoint.get("segments", "/api/worker/upload/:video_id/segments/status", {
       params: videoParams,
       headers: lease,
@@ -69,7 +79,7 @@ export class UploadGroup extends HttpApiGroup.make("uploads")
         total_size_bytes: Schema.Int
       }),
       error: refusals
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "List which files of a rendition have arrived" })),
     HttpApiEndpoint.post("finalizeSegments", "/api/worker/upload/:video_id/segment/finalize", {
       params: videoParams,
       headers: lease,
@@ -80,6 +90,6 @@ export class UploadGroup extends HttpApiGroup.make("uploads")
       }),
       success: Checked,
       error: refusals
-    })
+    }).annotateMerge(OpenApi.annotations({ summary: "Ask whether all files of a rendition have arrived" }))
   )
   .middleware(WorkerAuth) {}

@@ -4,6 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { LeaseId, Sha256, VideoId } from "../../../domain/ids.ts"
 import { VideoStatus } from "../../../domain/videos/Video.ts"
 import { AdminAuth } from "./Auth.ts"
+import { takingBytes } from "./Described.ts"
 import { BadRequest, BodyTimeout, Conflict, NotFound, StorageFull, TooLarge, Unavailable } from "./Errors.ts"
 import { paging, pageFields, Text } from "./Fields.ts"
 import { JobAnswer, Priority } from "./Jobs.ts"
@@ -55,9 +56,14 @@ export class VideoGroup extends HttpApiGroup.make("videos")
       },
       success: VideoWithJob.pipe(HttpApiSchema.status(201)),
       error: [BadRequest, BodyTimeout, TooLarge, Unavailable, StorageFull]
-    }).annotateMerge(
-      OpenApi.annotations({ summary: "Upload a video", description: "The body is the file, with or without a length." })
-    ),
+    })
+      .annotateMerge(takingBytes("application/octet-stream"))
+      .annotateMerge(
+        OpenApi.annotations({
+          summary: "Upload a video",
+          description: "The body is the file, with or without a length."
+        })
+      ),
     HttpApiEndpoint.get("list", "/api/videos", {
       query: {
         ...paging,

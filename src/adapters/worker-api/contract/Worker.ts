@@ -1,6 +1,6 @@
 /** The routes that workers call: VLog's Worker API, with what we add to it. Every addition may be ignored. */
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Fingerprint, JobId, LeaseId, Sha256, TaskId, VideoId, WorkerId } from "../../../domain/ids.ts"
 import { RenditionStatus, Step } from "../../../domain/jobs/Progress.ts"
 import { WantedCodec } from "../../../domain/jobs/Wishes.ts"
@@ -35,6 +35,7 @@ import {
   withDefault
 } from "./Fields.ts"
 import { HeartbeatMetadata } from "./Capabilities.ts"
+import { answering, takingBytes } from "./Described.ts"
 
 const Percent = integerFrom(0, 100)
 
@@ -171,6 +172,12 @@ export const VerifyAnswer = Schema.Struct({
   missing_files: Schema.Array(Schema.String)
 })
 
+const ofFiles = {
+  "206": { description: "The part that `Range` asks for" },
+  "304": { description: "What `If-None-Match` knows is what there is" },
+  "416": { description: "`Range` lies beyond the end" }
+}
+
 const Ok = Schema.Struct({ status: Schema.Literal("ok") })
 
 export class WorkerGroup extends HttpApiGroup.make("worker")
@@ -179,7 +186,7 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       payload: Heartbeat,
       success: HeartbeatAnswer,
       error: Unavailable
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Say that a worker lives, and what it can do" })),
     HttpApiEndpoint.post("claim", "/api/worker/claim", {
       query: {
         job_id: Schema.optionalKey(IntegerText.pipe(Schema.decodeTo(JobId))),
@@ -189,7 +196,7 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       headers: { "x-lease-seconds": Schema.optionalKey(Schema.FiniteFromString) },
       success: ClaimAnswer,
       error: Unavailable
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Take a task, where there is one that the worker can do" })),
     /** Ours: with which encoder the attempt works, and what an earlier attempt with the same one left. */
     HttpApiEndpoint.post("begin", "/api/worker/:job_id/begin", {
       params: jobParams,
@@ -199,7 +206,9 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
         resume: Schema.NullOr(Schema.Struct({ lease_id: LeaseId, files: Schema.Array(RegisteredFile) }))
       }),
       error: [Forbidden, NotFound, Conflict, Unavailable]
-    }),
+    }).annotateMerge(
+      OpenApi.annotations({ summary: "Say with which encoder the attempt works, and hear what an earlier one left" })
+    ),
     /** Ours: makes files of that attempt files of this one. */
     HttpApiEndpoint.post("adopt", "/api/worker/:job_id/adopt", {
       params: jobParams,
@@ -207,21 +216,21 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       payload: Schema.Struct({ lease_id: LeaseId, files: Schema.NonEmptyArray(FileDigest) }),
       success: Ok,
       error: [Forbidden, NotFound, Conflict, Unavailable, StorageFull]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Make files of an earlier attempt files of this one" })),
     HttpApiEndpoint.post("progress", "/api/worker/:job_id/progress", {
       params: jobParams,
       headers: lease,
       payload: ProgressReport,
       success: Schema.Struct({ status: Schema.Literal("ok"), claim_expires_at: Schema.DateFromString }),
       error: [Forbidden, NotFound, Conflict, Unavailable]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Say how far a task is, and renew its claim" })),
     HttpApiEndpoint.post("complete", "/api/worker/:job_id/complete", {
       params: jobParams,
       headers: lease,
       payload: Completion,
       success: Schema.Struct({ status: Schema.Literal("ok"), message: Schema.String }),
       error: [Forbidden, NotFound, Conflict, Unprocessable, Unavailable, StorageFull]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Say that all is there: it is checked, and published" })),
     HttpApiEndpoint.post("fail", "/api/worker/:job_id/fail", {
       params: jobParams,
       headers: lease,
@@ -236,24 +245,26 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       }),
       success: Schema.Struct({ status: Schema.Literal("ok"), will_retry: Schema.Boolean, attempt_number: Schema.Int }),
       error: [Forbidden, NotFound, Conflict, Unavailable]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "End an attempt that failed" })),
     HttpApiEndpoint.post("release", "/api/worker/:job_id/release", {
       params: jobParams,
       headers: lease,
       success: Ok,
       error: [Forbidden, NotFound, Conflict, Unavailable]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Give a task back without using up an attempt" })),
     HttpApiEndpoint.get("verifyComplete", "/api/worker/:job_id/verify-complete", {
       params: jobParams,
       success: VerifyAnswer,
       error: [Forbidden, NotFound, Unavailable]
-    }),
+    }).annotateMerge(OpenApi.annotations({ summary: "Ask whether what a job made is published and there" })),
     HttpApiEndpoint.get("source", "/api/worker/source/:video_id", {
       params: videoParams,
       headers: lease,
       success: HttpApiSchema.StreamUint8Array(),
       error: [Forbidden, NotFound, Conflict, Unavailable]
-    }),
+    })
+      .annotateMerge(OpenApi.annotations({ summary: "Get the source, or a part of it" }))
+      .annotateMerge(answering(ofFiles)),
     HttpApiEndpoint.post("segment", "/api/worker/upload/:video_id/segment/:quality/:filename", {
       params: { ...videoParams, quality: Schema.String, filename: Schema.String },
       headers: { ...lease, "x-content-sha256": Schema.String },
@@ -265,5 +276,7 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       }),
       error: [BadRequest, BodyTimeout, Forbidden, NotFound, Conflict, TooLarge, Unavailable, StorageFull]
     })
+      .annotateMerge(OpenApi.annotations({ summary: "Bring one file of a rendition" }))
+      .annotateMerge(takingBytes("application/octet-stream"))
   )
   .middleware(WorkerAuth) {}

@@ -424,6 +424,38 @@ describe("a request", () => {
         })
       )
 
+      it.effect("is described with every body that it may have, and every answer that it may get", () =>
+        Effect.gen(function* () {
+          const { address } = yield* TestServer
+          yield* Effect.promise(async () => {
+            const described = await send(address, "/openapi.json")
+            const paths: Readonly<Record<string, Readonly<Record<string, any>>>> = described.json["paths"]
+            const operations = Object.entries(paths).flatMap(([path, methods]) =>
+              Object.entries(methods).map(([method, operation]) => ({ at: `${method} ${path}`, method, operation }))
+            )
+            assert.isAbove(operations.length, 45)
+            for (const { at, method, operation } of operations) {
+              assert.isNotEmpty(operation.summary, at)
+              if (method !== "options") assert.property(operation.responses, "429", at)
+            }
+            // What one side adds, the other ignores.
+            assert.notInclude(described.text, 'additionalProperties":false')
+
+            const operationAt = (at: string) => operations.find((one) => one.at === at)?.operation
+            const bodyOf = (at: string) => Object.keys(operationAt(at)?.requestBody?.content ?? {})
+            const upload = "post /api/worker/upload/{video_id}"
+            assert.deepStrictEqual(bodyOf(`${upload}/quality/{quality}`), ["multipart/form-data"])
+            assert.deepStrictEqual(bodyOf(`${upload}/segment/{quality}/{filename}`), ["application/octet-stream"])
+            assert.deepStrictEqual(bodyOf("post /api/videos"), ["application/octet-stream"])
+            assert.deepStrictEqual(bodyOf("patch /api/uploads/{upload_id}"), ["application/offset+octet-stream"])
+            const answersOf = (at: string) => Object.keys(operationAt(at)?.responses ?? {})
+            assert.includeMembers(answersOf("post /api/worker/heartbeat"), ["200", "401", "408", "413", "415", "422"])
+            assert.includeMembers(answersOf("get /api/worker/source/{video_id}"), ["200", "206", "304", "416"])
+            assert.notInclude(answersOf("patch /api/reencode/{job_id}"), "204")
+          })
+        })
+      )
+
       it.effect("for metrics gets those that are true here", () =>
         Effect.gen(function* () {
           const { address } = yield* TestServer
