@@ -65,7 +65,13 @@ const create = Effect.fnUntraced(
 )
 
 const createCommand = Command.make("create", {}, create).pipe(
-  Command.withDescription("Back the database up, prove that the backup can be restored, and remove old ones")
+  Command.withDescription("Back the database up, prove that the backup can be restored, and remove old ones"),
+  Command.withExamples([
+    {
+      command: "backup create",
+      description: "Into the folder of BACKUP_PATH, and into the bucket where one is named"
+    }
+  ])
 )
 
 const listCommand = Command.make(
@@ -85,7 +91,10 @@ const listCommand = Command.make(
     withExitCodes,
     Effect.withSpan("backup list")
   )
-).pipe(Command.withDescription("Show the backups: level reached, size, age, duration"))
+).pipe(
+  Command.withDescription("Show the backups: level reached, size, age, duration"),
+  Command.withExamples([{ command: "backup list", description: "How good each of them is, and how old" }])
+)
 
 const verifyCommand = Command.make(
   "verify",
@@ -132,7 +141,13 @@ const verifyCommand = Command.make(
     withExitCodes,
     Effect.withSpan("backup verify")
   )
-).pipe(Command.withDescription("Look again at backups that were good: disks rot"))
+).pipe(
+  Command.withDescription("Look again at backups that were good: disks rot"),
+  Command.withExamples([
+    { command: "backup verify --all --level 3", description: "Once a week: read all of them" },
+    { command: "backup verify --from copy", description: "The newest, from the bucket" }
+  ])
+)
 
 const pruneCommand = Command.make(
   "prune",
@@ -154,7 +169,10 @@ const pruneCommand = Command.make(
     withExitCodes,
     Effect.withSpan("backup prune")
   )
-).pipe(Command.withDescription("Remove backups that are too old or damaged, as after each new one"))
+).pipe(
+  Command.withDescription("Remove backups that are too old or damaged, as after each new one"),
+  Command.withExamples([{ command: "backup prune --dry-run", description: "Which would go" }])
+)
 
 const restoreCommand = Command.make(
   "restore",
@@ -243,7 +261,10 @@ const drillCommand = Command.make(
     withExitCodes,
     Effect.withSpan("backup drill")
   )
-).pipe(Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"))
+).pipe(
+  Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"),
+  Command.withExamples([{ command: "backup drill", description: "Once a month" }])
+)
 
 export const backup = Command.make("backup", {}, create).pipe(
   Command.withShortDescription("Backups of the database that are proved restorable"),

@@ -82,5 +82,9 @@ export const cleanupCommand = Command.make(
   Command.withDescription(
     "Take tasks back from lost workers, remove what nobody needs, and audit the queue. Exit codes: 0 done, 65 the audit " +
       "found a breach, 69 the database does not answer, 73 the storage cannot be read or written, 78 a setting is wrong"
-  )
+  ),
+  Command.withExamples([
+    { command: "cleanup --dry-run", description: "What it would do" },
+    { command: "cleanup --json", description: "From a scheduler, every five minutes" }
+  ])
 )

@@ -6,6 +6,12 @@ import { agoText, bytesText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
 import { jobTable, type Page, pageText } from "./jobText.ts"
 
+/** A row of a list has room for the beginning of a long title; `show` has all of it. */
+const clipped = (title: string) => {
+  const characters = [...title]
+  return characters.length > 40 ? `${characters.slice(0, 39).join("")}…` : title
+}
+
 export const videoTable = (videos: ReadonlyArray<typeof VideoWithJob.Type>, page: Page, now: number): string =>
   videos.length === 0
     ? "There is no such video. Upload one with: vlog video upload FILE"
@@ -14,7 +20,7 @@ export const videoTable = (videos: ReadonlyArray<typeof VideoWithJob.Type>, page
           ["SLUG", "TITLE", "STATUS", "LENGTH", "SIZE", "JOB", "UPLOADED"],
           ...videos.map(({ job, video }) => [
             video.slug,
-            video.title,
+            clipped(video.title),
             video.status,
             video.duration === null ? "-" : clock(video.duration),
             bytesText(video.source_bytes),
