@@ -1,4 +1,5 @@
 /** Who is calling, and how often: decided before a byte of the body is read. */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
@@ -48,17 +49,20 @@ const arrived = Effect.fnUntraced(function* (endpoint: HttpApiEndpoint.Top) {
   const most = yield* HttpIncomingMessage.MaxBodySize
   if (!endpoint.payload.has(mediaType(request.headers["content-type"]))) return unsupported
   if (most !== undefined && announcedBytes(request) > Number(most)) return tooLarge
-  // By a fiber of its own: a read that is interrupted closes the connection, and nobody is told why.
-  const reading = yield* Effect.forkDetach(request.text, { startImmediately: true })
-  return yield* Fiber.join(reading).pipe(
-    Effect.as(null),
-    Effect.timeoutOrElse({
+  const read = Effect.match(request.text, { onFailure: unreadable, onSuccess: () => null })
+  // As most have by the time the key was looked up: they need no clock.
+  const { complete } = NodeHttpServerRequest.toIncomingMessage(request)
+  return yield* complete ? read : inTime(read)
+})
+
+/** By a fiber of its own: a read that is interrupted closes the connection, and nobody is told why. */
+const inTime = <A>(read: Effect.Effect<A>) =>
+  Effect.flatMap(Effect.forkDetach(read, { startImmediately: true }), (reading) =>
+    Effect.timeoutOrElse(Fiber.join(reading), {
       duration: jsonPatience,
       orElse: () => Effect.succeed(closing(408, "The body did not arrive in time"))
-    }),
-    Effect.catch((error) => Effect.succeed(unreadable(error)))
+    })
   )
-})
 
 const mediaType = (header = "application/json") => header.split(";", 1)[0]!.trim().toLowerCase()
 
