@@ -1,6 +1,8 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { get } from "node:http"
+import { setTimeout as delay } from "node:timers/promises"
 import { until } from "../../../support/programs.ts"
 import { adminSecret, TestServer, testServer } from "../support/server.ts"
 import { register, send, uploadVideo, workerAt } from "../support/wire.ts"
@@ -166,5 +168,24 @@ describe("events of jobs", () => {
         stranger.close()
       }
     })
+  })
+
+  layer(testServer(), { timeout: 60_000 })("with a key", (it) => {
+    it.effect("end when it is revoked, and not before", () =>
+      Effect.gen(function* () {
+        const { address } = yield* TestServer
+        const minted = yield* Effect.promise(() => admin(address, "POST", "/api/keys", { name: "eye", scope: "read" }))
+        const followed = yield* Effect.promise(() =>
+          follow(address, "/api/events", { "x-admin-secret": minted.json["key"] })
+        )
+        yield* Effect.promise(() => until("what there is", () => followed.events.length === 1))
+        const later = TestClock.adjust("15 seconds").pipe(Effect.andThen(Effect.promise(() => delay(300))))
+        yield* later
+        assert.isFalse(followed.ended())
+        yield* Effect.promise(() => admin(address, "POST", `/api/keys/${minted.json["id"]}/revoke`))
+        yield* later
+        yield* Effect.promise(() => until("the end", followed.ended, { within: 5000 }))
+      })
+    )
   })
 })
