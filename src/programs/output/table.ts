@@ -1,8 +1,8 @@
 /** Rows in columns, as wide as their widest cell on the screen. */
 import { CliOutput } from "effect/cli"
 
-/** Names come from outside: a terminal is not to obey them. */
-const printable = (text: string): string => text.replaceAll(/\p{Control}/gu, " ")
+/** Names come from outside: a terminal is not to obey them, nor to show what is beside them the wrong way round. */
+const printable = (text: string): string => text.replaceAll(/[\p{Control}\u202A-\u202E\u2066-\u2069]/gu, " ")
 
 const padded = (cell: string, width: number) => cell + " ".repeat(Math.max(0, width - CliOutput.displayWidth(cell)))
 

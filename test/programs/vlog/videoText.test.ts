@@ -22,8 +22,8 @@ const titled = (title: string): typeof VideoWithJob.Type => ({
 
 it("one long title makes no list too wide for a terminal, and a terminal obeys none", () => {
   const long = "🎬".repeat(200)
-  const lines = videoTable([titled(long), titled("bad \u001B[2J\n")], { total: 2, offset: 0 }, 0).split("\n")
+  const lines = videoTable([titled(long), titled("bad \u001B[2J\n\u202Eneved")], { total: 2, offset: 0 }, 0).split("\n")
   assert.include(lines[1], `${"🎬".repeat(39)}…  pending`)
   assert.notInclude(lines[1], "🎬".repeat(40))
-  assert.match(lines[2]!, /^film {2}bad {2}\[2J /)
+  assert.match(lines[2]!, /^film {2}bad {2}\[2J {2}neved /)
 })
