@@ -52,13 +52,43 @@ export const trackDuration = (track: Track): number =>
 export const duration = (presentation: Presentation): number =>
   Math.max(...[...presentation.video, ...presentation.audio].map(trackDuration))
 
-/** Bits per second of the costliest segment: `BANDWIDTH` of RFC 8216 section 4.3.4.2, `@bandwidth` of ISO/IEC 23009-1. */
-export const peakBitrate = (track: Track): number =>
-  Math.ceil(Math.max(...track.segments.map((segment) => (segment.bytes * 8 * track.timescale) / segment.duration)))
-
-/** Bits per second over the whole track: `AVERAGE-BANDWIDTH`. Reckoned like the peak, or rounding lifts it above that. */
-export const averageBitrate = (track: Track): number => {
-  const bytes = track.segments.reduce((sum, segment) => sum + segment.bytes, 0)
-  const duration = track.segments.reduce((sum, segment) => sum + segment.duration, 0)
-  return Math.ceil((bytes * 8 * track.timescale) / duration)
+interface Piece {
+  readonly bytes: number
+  /** In units of 1/`timescale` s, a whole number. */
+  readonly duration: number
 }
+
+/** Reckoned like each other, or rounding lifts an average above a peak. */
+const bitrate = ({ bytes, duration }: Piece, timescale: number) => Math.ceil((bytes * 8 * timescale) / duration)
+
+const together = (pieces: ReadonlyArray<Piece>): Piece =>
+  pieces.reduce((sum, piece) => ({ bytes: sum.bytes + piece.bytes, duration: sum.duration + piece.duration }), {
+    bytes: 0,
+    duration: 0
+  })
+
+/** Of neighbours that last from half to one and a half times as long as the longest of all. */
+const runs = function* (pieces: ReadonlyArray<Piece>): Generator<Piece> {
+  const longest = Math.max(...pieces.map(({ duration }) => duration))
+  for (const first of pieces.keys()) {
+    let run: Piece = { bytes: 0, duration: 0 }
+    for (let next = first; next < pieces.length && run.duration <= longest * 1.5; next += 1) {
+      run = together([run, pieces[next]!])
+      if (run.duration >= longest * 0.5 && run.duration <= longest * 1.5) yield run
+    }
+  }
+}
+
+/**
+ * Bits per second of the costliest part: `BANDWIDTH` and the peak of RFC 8216 section 4.1, `@bandwidth` of ISO/IEC
+ * 23009-1. What is much shorter than the others is counted with its neighbours: a last segment of one picture, which is
+ * a keyframe, or of one sample of sound has a rate that no player ever sees.
+ */
+export const peakBitrate = ({ segments, timescale }: Track): number => {
+  let peak = bitrate(together(segments), timescale)
+  for (const run of runs(segments)) peak = Math.max(peak, bitrate(run, timescale))
+  return peak
+}
+
+/** Bits per second over the whole track: `AVERAGE-BANDWIDTH`. */
+export const averageBitrate = (track: Track): number => bitrate(together(track.segments), track.timescale)
