@@ -1,4 +1,5 @@
 /** Small videos of the kinds that break naive commands. Left half white, right half in motion, two seconds unless said. */
+import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ffmpeg } from "./media.ts"
 
@@ -15,6 +16,16 @@ interface Recipe {
   /** Made from the first before: the same options mean the second step then, which begins `seek` seconds into it. */
   readonly first?: { readonly name: string; readonly options: string }
   readonly seek?: string
+  /** What is done to the bytes in the end. */
+  readonly edit?: (bytes: Buffer) => Buffer
+}
+
+/** The last sound track is in a codec that nobody here knows, as telephones' of 2024 have one for their microphones. */
+const withUnknownSound = (bytes: Buffer) => {
+  const edited = Buffer.from(bytes)
+  edited.write("apac", edited.lastIndexOf("mp4a"), "latin1")
+  edited.write("dapa", edited.lastIndexOf("esds"), "latin1")
+  return edited
 }
 
 const recipes = {
@@ -84,6 +95,19 @@ const recipes = {
     seek: "0.52",
     options: "-c copy"
   },
+  unknownSound: {
+    name: "unknown-sound.mp4",
+    inputs: [picture("320x180"), tone()],
+    options: `-map 0 -map 1 -map 1 ${x264} -c:a aac`,
+    edit: withUnknownSound
+  },
+  /** Two recordings, put together as files: the clock starts anew in the middle. */
+  joined: {
+    name: "joined.ts",
+    inputs: [picture("320x180"), tone()],
+    options: `${x264} -c:a aac -f mpegts`,
+    edit: (bytes) => Buffer.concat([bytes, bytes])
+  },
   single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }
 } as const satisfies Readonly<Record<string, Recipe>>
 
@@ -95,6 +119,7 @@ export const makeOddSource = async (kind: OddSource, folder: string): Promise<st
   const inputs = recipe.inputs.flatMap((graph) => ["-f", "lavfi", "-i", graph])
   if (recipe.first === undefined) {
     await ffmpeg([...inputs, ...recipe.options.split(" "), path])
+    if (recipe.edit !== undefined) await writeFile(path, recipe.edit(await readFile(path)))
     return path
   }
   const first = join(folder, recipe.first.name)

@@ -11,8 +11,8 @@ import { makeOutline } from "./Outline.ts"
 import { Sandbox } from "./Sandbox.ts"
 import {
   collectPacket,
+  emptyListing,
   packetEntries,
-  type PacketTimes,
   probeEntries,
   ProbeOutput,
   toSource,
@@ -68,8 +68,8 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
 
     /** A damaged file makes ffprobe end badly after what it could read: what it could not is missing, and that is judged. */
     const scan = Effect.fnUntraced(
-      function* (path: string) {
-        const streams = new Map<number, PacketTimes>()
+      function* (path: string, container: string) {
+        const listing = emptyListing(container)
         const child = yield* subprocess.start(
           "ffprobe",
           ["-v", "error", "-of", "csv=p=0", "-show_entries", packetEntries, ...inputOptions(path)],
@@ -78,11 +78,11 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
         let packets = 0
         yield* child.lines.pipe(
           Stream.takeWhile(() => packets++ < maxPackets),
-          Stream.runForEach((line) => Effect.sync(() => collectPacket(streams, line)))
+          Stream.runForEach((line) => Effect.sync(() => collectPacket(listing, line)))
         )
         if (packets > maxPackets) return yield* tooManyPackets
         yield* Effect.ignore(child.exit)
-        return streams
+        return listing.streams
       },
       Effect.scoped,
       Effect.catchTag("SpawnFailed", (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })))
@@ -93,7 +93,10 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
         try: () => stat(path),
         catch: (cause) => new ProbeUnavailable({ problem: `${path} cannot be read: ${String(cause)}` })
       })
-      const { described, packets } = yield* Effect.all({ described: describe(path), packets: scan(path) }).pipe(
+      const { described, packets } = yield* Effect.gen(function* () {
+        const described = yield* describe(path)
+        return { described, packets: yield* scan(path, described.format.format_name) }
+      }).pipe(
         Effect.timeoutOrElse({
           duration: Duration.sum(patience, Duration.seconds(size / slowestDisk)),
           orElse: () => new ProbeUnavailable({ problem: `ffprobe does not come to an end with ${path}` })

@@ -59,7 +59,28 @@ export interface PacketTimes {
   last: number
   /** When the first keyframe is shown; null before it, and where there is none. */
   opened: number | null
+  /** When the next packet is to be decoded, if the clock goes on as it did. */
+  next: number | null
 }
+
+/** What has been read so far of a packet listing. */
+export interface PacketListing {
+  readonly streams: Map<number, PacketTimes>
+  /** The clock of a recording may start anew in it: several that were joined byte by byte, or one with a break. */
+  readonly restarts: boolean
+  /** Seconds that the clock was put forward or back until now, for all streams alike. */
+  shift: number
+}
+
+export const emptyListing = (container: string): PacketListing => ({
+  streams: new Map(),
+  restarts: /\bmpeg(?:ts)?\b/.test(container),
+  shift: 0
+})
+
+/** ffmpeg's limits: further forward, or more than so much back, and the clock goes on where it was. */
+const farForward = 10
+const farBack = 0.1
 
 /** `stream_index,pts_time,dts_time,duration_time,flags` of each packet, as `-of csv=p=0` prints it. */
 export const packetEntries = "packet=stream_index,pts_time,dts_time,duration_time,flags"
@@ -69,13 +90,19 @@ export const packetEntries = "packet=stream_index,pts_time,dts_time,duration_tim
  * that begins in the middle of a group of pictures has some that nothing can be made of: those before the first keyframe,
  * and those after it that are shown before it. One that was trimmed without encoding has some that nobody is to see.
  */
-export const collectPacket = (streams: Map<number, PacketTimes>, line: string): void => {
+export const collectPacket = (listing: PacketListing, line: string): void => {
+  const { streams } = listing
   const [index = "", pts = "", dts = "", duration = "", flags = ""] = line.split(",")
   const stream = Number(index)
   if (index === "" || Number.isNaN(stream)) return
-  const found = streams.get(stream) ?? { times: [], last: 0, opened: null }
-  const time = [Number.parseFloat(pts), Number.parseFloat(dts), found.last].find((value) => Number.isFinite(value)) ?? 0
+  const found = streams.get(stream) ?? { times: [], last: 0, opened: null, next: null }
   const length = Number.parseFloat(duration)
+  const [shown, decoded] = [Number.parseFloat(pts), Number.parseFloat(dts)]
+  const jump = listing.restarts && found.next !== null ? decoded + listing.shift - found.next : 0
+  if (jump > farForward || jump < -farBack) listing.shift -= jump
+  const said = [shown, decoded].find((value) => Number.isFinite(value))
+  const time = said === undefined ? found.last : said + listing.shift
+  if (Number.isFinite(decoded)) found.next = decoded + listing.shift + (Number.isFinite(length) ? length : 0)
   const seen = !flags.includes("D")
   if (found.opened === null && flags.startsWith("K")) {
     found.opened = time
@@ -221,7 +248,7 @@ export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>,
     bytes,
     video: videoStream(video, packets.get(video.index)!, output.format, reached),
     audio: output.streams
-      .filter((stream) => stream.codec_type === "audio" && length(stream) > 0)
+      .filter((stream) => stream.codec_type === "audio" && stream.codec_name !== undefined && length(stream) > 0)
       .map((stream) => audioStream(stream, packets.get(stream.index)!, output.format))
   }
 }

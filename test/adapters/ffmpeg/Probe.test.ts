@@ -105,6 +105,17 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     approximately(video.duration, 1.48)
     approximately(video.start, 0, 0.03)
   },
+  unknownSound: ({ audio }) =>
+    assert.deepStrictEqual(
+      audio.map(({ codec, index }) => ({ codec, index })),
+      [{ codec: "aac", index: 1 }]
+    ),
+  joined: ({ audio, video }) => {
+    assert.strictEqual(video.frames, 100)
+    assert.isTrue(video.constantFrameRate)
+    approximately(video.duration, 4, 0.05)
+    approximately(audio[0]!.duration!, 4, 0.1)
+  },
   single: ({ video }) => {
     assert.strictEqual(video.frames, 1)
     approximately(video.duration, 0.04)
