@@ -7,6 +7,7 @@ import { print } from "../output/Json.ts"
 import { agoText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
+import { Named } from "./Named.ts"
 import { handOver, keyFile, reserve } from "./keyFile.ts"
 
 type Key = typeof KeyAnswer.Type
@@ -87,7 +88,12 @@ const listCommand = Command.make(
 
 const revokeCommand = Command.make(
   "revoke",
-  { key: Argument.String("key").pipe(Argument.withDescription("Id of a key, as the list command shows it")) },
+  {
+    key: Argument.String("key").pipe(
+      Argument.withDescription("Id of a key, as the list command shows it"),
+      Argument.withSchema(Named)
+    )
+  },
   Effect.fnUntraced(function* ({ key }) {
     yield* ask((api) => api.keys.revoke({ params: { key_id: key } }))
     yield* print({ id: key, status: "revoked" }, () => `Key ${key} is not taken any more.`)

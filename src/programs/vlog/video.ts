@@ -6,6 +6,7 @@ import { VideoDetail, VideoWithJob } from "../../adapters/worker-api/contract/Vi
 import { VideoStatus } from "../../domain/videos/Video.ts"
 import { print } from "../output/Json.ts"
 import { ApiAddress, ask, Farm, SecretFile, withFarm } from "./Farm.ts"
+import { Named } from "./Named.ts"
 import { pageFlags } from "./flags.ts"
 import { Refused } from "./problems.ts"
 import { uploadCommand } from "./upload.ts"
@@ -16,7 +17,8 @@ const encodeDetail = Schema.encodeSync(VideoDetail)
 const encodeJob = Schema.encodeSync(JobAnswer)
 
 const VideoArgument = Argument.String("video").pipe(
-  Argument.withDescription("Slug of a video, as the list command shows it")
+  Argument.withDescription("Slug of a video, as the list command shows it"),
+  Argument.withSchema(Named)
 )
 
 const listCommand = Command.make(

@@ -127,6 +127,8 @@ layer(testServer())("vlog worker", (it) => {
         { args: ["worker", "list", "--jsn"], env, code: 1, says: "Unrecognized flag: --jsn" },
         { args: ["worker", "rotate", "x", "--overlap", "soon"], env, code: 1, says: "--overlap" },
         { args: ["worker", "list", "--api", "ftp://x"], env, code: 1, says: "an address like http://host:9002" },
+        { args: ["video", "show", ".."], env, code: 1, says: "a name as the list command shows it" },
+        { args: ["key", "revoke", ""], env, code: 1, says: "a name as the list command shows it" },
         { args: ["worker", "show", "nobody"], env, code: 66, says: "there is no worker nobody" },
         {
           args: ["worker", "list"],
