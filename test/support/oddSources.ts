@@ -101,6 +101,12 @@ const recipes = {
     options: `-map 0 -map 1 -map 1 ${x264} -c:a aac`,
     edit: withUnknownSound
   },
+  /** The clock of the microphone goes slower than that of the camera. */
+  drifting: {
+    name: "drifting.mkv",
+    inputs: [picture("320x180"), `${tone()},asetpts=PTS*1.005`],
+    options: `${x264} -c:a pcm_s16le`
+  },
   /** Two recordings, put together as files: the clock starts anew in the middle. */
   joined: {
     name: "joined.ts",

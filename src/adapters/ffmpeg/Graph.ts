@@ -111,10 +111,14 @@ export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArr
   ]
 }
 
-/** Sound is moved with the pictures, holes in it become silence, and it ends when they end. */
+/**
+ * Sound is moved with the pictures, and it ends when they end. Where it is more than a tenth of a second away from its
+ * times, it is filled with silence or cut. It is not stretched (`async` above 1): once the resampler begins to, it may put
+ * seconds of silence into one instant.
+ */
 const sounds = (plan: TranscodePlan, rendition: AudioRendition, input: number): string => {
   const end = plan.duration.toFixed(6)
-  return `[${input}:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1000:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
+  return `[${input}:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
 }
 
 /**

@@ -121,6 +121,8 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   midGroup: { sizes: [[320, 180]], frames: 25, seconds: 1, sounds: ["und"] },
   trimmed: { sizes: [[320, 180]], frames: 37, seconds: 1.48, sounds: ["und"] },
   unknownSound: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  drifting: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  joined: { sizes: [[320, 180]], frames: 100, seconds: 4, sounds: ["und"] },
   single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
 }
 
