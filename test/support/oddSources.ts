@@ -65,6 +65,12 @@ const recipes = {
     inputs: [picture("320x180")],
     options: `-c:v libx265 -preset ultrafast -x265-params log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc -pix_fmt yuv420p10le`
   },
+  /** What screen recorders make that lose nothing. All of it is red. */
+  rgb: {
+    name: "rgb.mkv",
+    inputs: ["color=red:s=320x180:r=25:d=2"],
+    options: "-pix_fmt rgb24 -c:v libx264rgb -preset ultrafast"
+  },
   fullRange: { name: "full-range.mp4", inputs: [picture("320x180")], options: `${x264} -pix_fmt yuvj420p` },
   coverFirst: {
     name: "cover-first.mkv",

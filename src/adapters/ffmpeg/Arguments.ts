@@ -214,6 +214,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
       deinterlace: false,
       toneMapFrom: "sdr",
       fullRange: false,
+      rgb: false,
       holdLastPicture: 0,
       scalingOnly: true
     },

@@ -18,6 +18,12 @@ export const toneMap = [
   "zscale=t=bt709:m=bt709:r=tv"
 ]
 
+/** ffmpeg makes BT.601 of RGB and says so nowhere, which players take for BT.709 where the picture is large. */
+const fromRgb = {
+  matrix: ":out_color_matrix=bt709",
+  tags: "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+}
+
 /** An encode of the frames from `first` on. `sought`: the decoder does not begin with the source's first picture. */
 export interface Part {
   readonly first: number
@@ -48,13 +54,14 @@ const inMemory = (plan: TranscodePlan) =>
 
 /** Decoded pictures to the top rung, in the processor's memory. */
 const pictures = (plan: TranscodePlan, top: VideoRendition, part: Part): ReadonlyArray<string> => {
-  const { deinterlace, fullRange, toneMapFrom } = plan.normalisation
+  const { deinterlace, fullRange, rgb, toneMapFrom } = plan.normalisation
   return [
     ...(deinterlace ? ["bwdif=mode=send_frame:deint=all"] : []),
     ...onGrid(plan, part),
-    scale(top, fullRange ? ":in_range=full:out_range=tv" : ""),
+    scale(top, `${fullRange ? ":in_range=full:out_range=tv" : ""}${rgb ? fromRgb.matrix : ""}`),
     ...(toneMapFrom === "sdr" ? [] : toneMap),
-    `format=${inMemory(plan)}`
+    `format=${inMemory(plan)}`,
+    ...(rgb && toneMapFrom === "sdr" ? [fromRgb.tags] : [])
   ]
 }
 

@@ -14,6 +14,8 @@ const Normalisation = Schema.Struct({
   deinterlace: Schema.Boolean,
   toneMapFrom: DynamicRange,
   fullRange: Schema.Boolean,
+  /** Red, green and blue, as screen recorders make them: what becomes of them has to be said. */
+  rgb: Schema.Boolean,
   /** Seconds for which the last picture is held, where the sound goes on after it. */
   holdLastPicture: Schema.Finite,
   /** Nothing but scaling is needed, so that a device may decode into its own memory and keep the pictures there. */
@@ -43,6 +45,9 @@ export interface TranscodePlan extends Schema.Schema.Type<typeof TranscodePlan> 
 
 /** What every device decodes to: others may come out in a format that its scaler does not take. */
 const commonFormats = new Set(["yuv420p", "yuv420p10le"])
+
+/** By ffmpeg's names: `bgr0`, `gbrp10le`, `rgb48le`, and colours out of a palette. */
+const rgbFormat = /rgb|bgr|gbr|pal8/
 
 const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
   commonFormats.has(video.pixelFormat) &&
@@ -102,6 +107,7 @@ export const wholeSource = (
       deinterlace: video.fieldOrder === "interlaced",
       toneMapFrom: video.dynamicRange,
       fullRange: video.fullRange,
+      rgb: rgbFormat.test(video.pixelFormat),
       holdLastPicture: hold,
       scalingOnly: needsOnlyScaling(video, hold)
     },

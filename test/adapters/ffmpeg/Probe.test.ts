@@ -68,6 +68,7 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
   odd: ({ video }) => assert.deepInclude(video, { width: 321, height: 181, pixelFormat: "yuv444p" }),
   tenBit: ({ video }) => assert.deepInclude(video, { bitDepth: 10, dynamicRange: "sdr" }),
   pq: ({ video }) => assert.deepInclude(video, { codec: "hevc", bitDepth: 10, dynamicRange: "pq" }),
+  rgb: ({ video }) => assert.strictEqual(video.pixelFormat, "gbrp"),
   fullRange: ({ video }) => assert.isTrue(video.fullRange),
   coverFirst: ({ audio, video }) => {
     assert.deepInclude(video, { index: 1, codec: "h264", width: 320, frames: 50 })

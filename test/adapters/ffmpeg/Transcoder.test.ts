@@ -193,6 +193,29 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
     body: () => Effect.Effect<void, unknown, MediaProbe | SegmentInspector | Transcoder>
   ) => it.effect(what, body, { timeout: 120_000 })
 
+  patient("makes the colours that it names of red, green and blue", () =>
+    Effect.gen(function* () {
+      const source = yield* Effect.promise(() => makeOddSource("rgb", folder))
+      const { wholes } = yield* transcode(source, "rgb")
+      const ask = (program: string, options: string) =>
+        promisify(execFile)(program, ["-v", "error", "-i", wholes["180p"]!, ...options.split(" ")], {
+          encoding: "buffer"
+        })
+      const named = yield* Effect.promise(() =>
+        ask("ffprobe", "-show_entries stream=color_space,color_transfer,color_primaries -of csv=p=0")
+      )
+      assert.strictEqual(named.stdout.toString().trim(), "bt709,bt709,bt709")
+      const first = yield* Effect.promise(() =>
+        ask("ffmpeg", "-frames:v 1 -vf crop=2:2:100:100 -f rawvideo -pix_fmt yuv420p -")
+      )
+      const [luma, , , , blue, red] = [...first.stdout] as [number, number, number, number, number, number]
+      // Red in BT.709; in BT.601 it is 81, 90 and 240.
+      assert.approximately(luma, 63, 1)
+      assert.approximately(blue, 102, 1)
+      assert.approximately(red, 240, 1)
+    })
+  )
+
   patient("makes the same bytes again: a repeated task is harmless", () =>
     Effect.gen(function* () {
       const source = yield* Effect.promise(() => makeOddSource("plain", folder))
