@@ -85,6 +85,12 @@ const recipes = {
     inputs: [picture("320x180"), tone(), "aevalsrc=0.1*sin(700*t)|0|0|0|0|0.1*sin(900*t):c=5.1:d=2:s=44100"],
     options: `-map 0:v -map 1:a -map 2:a ${x264} -c:a aac -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre`
   },
+  /** The second sound track is the one that plays unasked. */
+  secondSound: {
+    name: "second-sound.mkv",
+    inputs: [picture("320x180"), tone(), tone()],
+    options: `-map 0 -map 1 -map 2 ${x264} -c:a aac -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre -disposition:a:0 0 -disposition:a:1 default`
+  },
   transportStream: { name: "stream.ts", inputs: [picture("320x180"), tone()], options: `${x264} -c:a aac -f mpegts` },
   /** Its first second is made of pictures whose keyframe is not there. */
   midGroup: {

@@ -249,6 +249,8 @@ export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>,
     video: videoStream(video, packets.get(video.index)!, output.format, reached),
     audio: output.streams
       .filter((stream) => stream.codec_type === "audio" && stream.codec_name !== undefined && length(stream) > 0)
+      // The first is the one that plays unasked.
+      .toSorted((a, b) => (b.disposition?.default ?? 0) - (a.disposition?.default ?? 0))
       .map((stream) => audioStream(stream, packets.get(stream.index)!, output.format))
   }
 }

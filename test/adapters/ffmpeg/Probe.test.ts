@@ -88,6 +88,14 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
         { channels: 6, language: "fr", sampleRate: 44_100 }
       ]
     ),
+  secondSound: ({ audio }) =>
+    assert.deepStrictEqual(
+      audio.map(({ index, language }) => ({ index, language })),
+      [
+        { index: 2, language: "fr" },
+        { index: 1, language: "de" }
+      ]
+    ),
   transportStream: ({ audio, video }) => {
     assert.strictEqual(video.frames, 50)
     assert.isTrue(video.constantFrameRate)
