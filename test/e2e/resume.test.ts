@@ -152,6 +152,8 @@ describe("a source that comes slowly", () => {
   let worker: Program
   /** Sends what is left of the next source. */
   let finish: (rest: Buffer, response: ServerResponse) => void
+  /** Which part of it is another byte at first. */
+  let spoiledAt: number | null
   /** What was asked of it, in order. */
   let given: Array<string> = []
   let attemptsBefore = new Set<string>()
@@ -162,6 +164,7 @@ describe("a source that comes slowly", () => {
     const bytes = await bytesOf(answer)
     given.push(answer.headers["content-range"] ?? "all")
     if (given.length > 1) return response.end(bytes)
+    if (spoiledAt !== null) bytes[Math.round(bytes.length * spoiledAt)]! ^= 1
     const share = Math.round(bytes.length * 0.8)
     response.write(bytes.subarray(0, share))
     await until("the first segments of pictures and sound are there", firstSegmentsAreThere, {
@@ -183,8 +186,9 @@ describe("a source that comes slowly", () => {
     asked.pipe(passed)
   }
 
-  const uploadSlow = (name: string, end: typeof finish) => {
+  const uploadSlow = (name: string, end: typeof finish, spoiled: number | null = null) => {
     finish = end
+    spoiledAt = spoiled
     given = []
     attemptsBefore = new Set(leases())
     return farm.upload(film(), name)
@@ -207,27 +211,54 @@ describe("a source that comes slowly", () => {
     server.close()
   })
 
+  const read = (slug: string) => readHls(`${farm.address}/videos/${slug}/master.m3u8`, join(farm.folder, slug))
+
+  /** As what one attempt made of it, which is there. */
+  const isAsItWouldBe = async (slug: string) => {
+    const [found, clean] = await Promise.all([read(slug), read("slow")])
+    for (const [position, variant] of found.video.entries()) {
+      const shown = await watch(variant.path)
+      assert.strictEqual(shown.complaints, "")
+      assert.strictEqual(shown.frames, slowFrames)
+      const spans = (parts: typeof variant.segments) => Promise.all(parts.map((part) => spanOf(part, "v:0")))
+      assert.deepStrictEqual(await spans(variant.segments), await spans(clean.video[position]!.segments))
+    }
+  }
+
   it("is encoded and sent before all of it is there, and goes on where its connection broke", async () => {
     const slug = await uploadSlow("slow", (_, response) => response.destroy())
     await farm.published(slug, worker)
     assert.lengthOf(given, 2)
     assert.match(given[1]!, /^bytes [1-9]/)
-    const { video } = await readHls(`${farm.address}/videos/${slug}/master.m3u8`, join(farm.folder, slug))
-    for (const variant of video) {
+    assert.strictEqual(slug, "slow")
+    for (const variant of (await read(slug)).video) {
       const shown = await watch(variant.path)
       assert.strictEqual(shown.complaints, "")
       assert.strictEqual(shown.frames, slowFrames)
     }
   })
 
-  it("is not published where it was spoiled on its way, and nobody goes on with what was made of it", async () => {
-    const slug = await uploadSlow("spoiled", (rest, response) => {
-      rest[rest.length - 5000]! ^= 1
-      response.end(rest)
-    })
-    await worker.said('"task failed"')
+  it("is not published where it was spoiled on its way, and nobody goes on with what was made of that", async () => {
+    const slug = await uploadSlow("spoiled", (rest, response) => response.end(rest), 0.1)
+    await farm.published(slug, worker)
+    assert.lengthOf(given, 2)
     assert.include(worker.output(), "The source arrived with")
-    assert.isNull(await farm.publishedAt(slug))
-    await worker.said(/"planned".*"resumedSegments":0.*"attempt":2/)
+    assert.match(worker.output(), /"planned".*"resumedSegments":0.*"attempt":2/)
+    await isAsItWouldBe(slug)
+  })
+
+  it("is gone on with by another worker when the first dies before all of it is there", async () => {
+    const slug = await uploadSlow("orphaned", (_, response) => {
+      worker.kill("SIGKILL")
+      response.destroy()
+    })
+    await worker.ended
+    const second = await startWorker()
+    await farm.published(slug, second.program)
+    const resumed = Number(/"resumedSegments":(\d+)/.exec(second.program.output())?.[1])
+    assert.isAtLeast(resumed, 1)
+    assert.strictEqual(await second.encoded(), slowFrames - resumed * segment)
+    second.program.kill("SIGKILL")
+    await isAsItWouldBe(slug)
   })
 })

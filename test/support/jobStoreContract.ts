@@ -659,7 +659,9 @@ export const jobStoreContract = <E>(
 
         const first = yield* next
         assert.isTrue(Option.isNone(yield* begin(first, "a")))
-        yield* jobs.register({ job }, holderOf(first, id), fileOf("seg_00000.m4s", 1))
+        const prefixed = { ...fileOf("seg_00000.m4s", 1), prefix: { bytes: 5_000_000_000, sha256: sha(500) } }
+        yield* jobs.register({ job }, holderOf(first, id), prefixed)
+        yield* jobs.register({ job }, holderOf(first, id), { ...prefixed, prefix: { bytes: 7, sha256: sha(7) } })
         yield* jobs.register({ job }, holderOf(first, id), fileOf("seg_00001.m4s", 2))
         yield* lose
         const other = yield* next
@@ -671,7 +673,7 @@ export const jobStoreContract = <E>(
         assert.strictEqual(left.lease, first.leaseId)
         assert.deepStrictEqual(
           left.files.toSorted((a, b) => a.bytes - b.bytes),
-          [fileOf("seg_00000.m4s", 1), fileOf("seg_00001.m4s", 2)]
+          [prefixed, fileOf("seg_00001.m4s", 2)]
         )
         const taken = { lease: left.lease, files: [fileOf("seg_00000.m4s", 1)] }
         yield* jobs.adopt({ job }, holderOf(second, id), taken)
@@ -683,7 +685,11 @@ export const jobStoreContract = <E>(
         assert.isTrue(Option.isNone(yield* jobs.registered(second.leaseId, fileOf("seg_00001.m4s"))))
         yield* lose
         const third = yield* next
-        assert.strictEqual(Option.getOrThrow(yield* begin(third, "a")).lease, second.leaseId, "the newest")
+        assert.deepStrictEqual(
+          Option.getOrThrow(yield* begin(third, "a")),
+          { lease: second.leaseId, files: [prefixed] },
+          "the newest, and still of what its file was made"
+        )
         yield* jobs.adopt({ job }, holderOf(third, id), { lease: second.leaseId, files: taken.files })
         assert.deepInclude(yield* Effect.flip(begin(second, "a")), { reason: "superseded" })
         assert.deepInclude(yield* Effect.flip(jobs.adopt({ job }, holderOf(second, id), taken)), {

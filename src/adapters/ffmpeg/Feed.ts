@@ -2,7 +2,9 @@
 import { Effect } from "effect"
 import { createHash } from "node:crypto"
 import { open } from "node:fs/promises"
+import { Sha256 } from "../../domain/ids.ts"
 import type { ArrivingSource } from "../../domain/media/ArrivingSource.ts"
+import type { SourcePrefix } from "../../domain/media/Segment.ts"
 import { TranscodeFailed } from "../../domain/ports/Transcoder.ts"
 import type { Handle } from "../process/Subprocess.ts"
 
@@ -12,6 +14,9 @@ const notTheSource = (problem: string) => new TranscodeFailed({ reason: "source"
 
 export const makeFeed = (source: ArrivingSource) => {
   let waits = false
+  /** Of what ffmpeg was given, and before it was. */
+  const hash = createHash("sha256")
+  let position = 0
 
   /** Ends with the last byte of the source, also where ffmpeg had enough before it: what it was given is judged whole. */
   const into = Effect.fnUntraced(function* (child: Handle) {
@@ -19,8 +24,6 @@ export const makeFeed = (source: ArrivingSource) => {
       Effect.promise(() => open(source.path, "r")),
       (file) => Effect.promise(() => file.close())
     )
-    const hash = createHash("sha256")
-    let position = 0
     while (position < source.bytes) {
       waits = true
       const arrived = yield* source.beyond(position)
@@ -37,11 +40,14 @@ export const makeFeed = (source: ArrivingSource) => {
     }
     yield* child.endInput
     // A server that starts anew in the middle may not send what it sent before.
-    if (hash.digest("hex") !== source.sha256) return yield* notTheSource("What ffmpeg was given is not the source")
+    if (hash.copy().digest("hex") !== source.sha256)
+      return yield* notTheSource("What ffmpeg was given is not the source")
   }, Effect.scoped)
 
   return {
     into,
+    /** What it has been given at most. */
+    given: (): SourcePrefix => ({ bytes: position, sha256: Sha256.make(hash.copy().digest("hex")) }),
     /** The encoder has nothing to do because nothing arrives. */
     waits: () => waits
   }

@@ -10,7 +10,7 @@ import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName } from "../../domain/media/Segment.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { renditionNames } from "../../domain/media/TranscodePlan.ts"
-import type { TranscodeEvent } from "../../domain/ports/Transcoder.ts"
+import type { FileReady, TranscodeEvent } from "../../domain/ports/Transcoder.ts"
 import { TranscodeFailed, Transcoder } from "../../domain/ports/Transcoder.ts"
 import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
 import { Subprocess } from "../process/Subprocess.ts"
@@ -57,7 +57,7 @@ const makeFolderWatch = (folder: string, rendition: RenditionName) => {
     return listed.length > 0 ? [initName, ...listed] : []
   }
   /** Those that it was not told of before. */
-  const take = (names: ReadonlyArray<string>): ReadonlyArray<TranscodeEvent> => {
+  const take = (names: ReadonlyArray<string>): ReadonlyArray<FileReady> => {
     const fresh = names.slice(seen)
     seen = names.length
     return fresh.map((name) => ({ _tag: "FileReady", rendition, name, path: join(folder, name) }))
@@ -102,17 +102,23 @@ const make = (options: TranscoderOptions) =>
       const names = renditionNames(job.plan)
       yield* Effect.promise(() => Promise.all(names.map((name) => mkdir(folderOf(name), { recursive: true }))))
       const watches = names.map((name) => makeFolderWatch(folderOf(name), name))
+      const feed = typeof job.source === "string" ? null : makeFeed(job.source)
       const look = Effect.promise(() => Promise.all(watches.map((watch) => watch.read()))).pipe(
         // One step: the end of ffmpeg interrupts a look at any other point, and what was noted must have been told.
         Effect.map((lists) => {
-          const events = lists.flatMap((names, index) => watches[index]!.take(names))
-          told.files += events.length
-          return Queue.offerAllUnsafe(queue, events)
+          const files = lists.flatMap((names, index) => watches[index]!.take(names))
+          if (files.length === 0) return
+          told.files += files.length
+          // Later than the files, so that they cannot be of more.
+          const made = feed === null ? {} : { prefix: feed.given() }
+          Queue.offerAllUnsafe(
+            queue,
+            files.map((file) => ({ ...file, ...made }))
+          )
         })
       )
 
       const file = typeof job.source === "string" ? job.source : null
-      const feed = typeof job.source === "string" ? null : makeFeed(job.source)
       const child = yield* subprocess.start(
         "ffmpeg",
         transcodeArguments(job.plan, { source: file, folderOf }, job.madeSegments),
@@ -243,7 +249,8 @@ const make = (options: TranscoderOptions) =>
         const options = transcodeArguments(anywhere, { source: "source", folderOf: (rendition) => rendition })
         return Fingerprint.make(
           createHash("sha256")
-            .update(JSON.stringify([build, options]))
+            // The last word sets it apart from that of workers which would not look whether the source is the same.
+            .update(JSON.stringify([build, options, "prefixes"]))
             .digest("hex")
         )
       })

@@ -93,11 +93,26 @@ const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
       }
     })
 
+  const digestsOfFirst = (path: string, lengths: ReadonlyArray<number>) =>
+    attempt(path, async () => {
+      const found = new Map<number, Sha256>()
+      const hash = createHash("sha256")
+      let position = 0
+      for (const length of new Set(lengths.toSorted((a, b) => a - b))) {
+        const stream = createReadStream(path, { start: position, end: length - 1 })
+        for await (const chunk of stream) hash.update(chunk)
+        position += stream.bytesRead
+        if (position < length) break
+        found.set(length, Sha256.make(hash.copy().digest("hex")))
+      }
+      return found
+    })
+
   const remove = (path: string) => attempt(path, () => rm(path, { recursive: true, force: true }))
 
   const room = Effect.flatMap(stillToCome, assertRoom)
 
-  return Workspace.of({ open, room, digest, remove, space })
+  return Workspace.of({ open, room, digest, digestsOfFirst, remove, space })
 }
 
 export interface WorkspaceOptions {

@@ -57,8 +57,22 @@ export const FileDigest = Schema.Struct({
 })
 export interface FileDigest extends Schema.Schema.Type<typeof FileDigest> {}
 
+/** The first bytes of a source: more than was read of it when something was made, or just that. */
+export const SourcePrefix = Schema.Struct({
+  bytes: Schema.Int.pipe(Schema.check(Schema.isGreaterThan(0))),
+  sha256: Sha256
+})
+export interface SourcePrefix extends Schema.Schema.Type<typeof SourcePrefix> {}
+
+/** What the file was made of. Where nothing is said, nobody can tell whether it fits a source. */
+const madeOf = { prefix: Schema.optionalKey(SourcePrefix) }
+
+/** A file as a worker sends it. */
+export const MadeFile = Schema.Struct({ ...FileDigest.fields, ...madeOf })
+export interface MadeFile extends Schema.Schema.Type<typeof MadeFile> {}
+
 /** A file that the server holds, has hashed and has looked into. */
-export const RegisteredFile = Schema.Struct({ ...FileDigest.fields, facts: SegmentFacts })
+export const RegisteredFile = Schema.Struct({ ...FileDigest.fields, ...madeOf, facts: SegmentFacts })
 export interface RegisteredFile extends Schema.Schema.Type<typeof RegisteredFile> {}
 
 /** The poster travels like a rendition of its own, so that one way of uploading serves all. */

@@ -5,6 +5,7 @@ import type { Fingerprint } from "../ids.ts"
 import type { ArrivingSource } from "../media/ArrivingSource.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import type { RenditionName } from "../media/Rendition.ts"
+import type { SourcePrefix } from "../media/Segment.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import type { Capabilities } from "../workers/Capabilities.ts"
 
@@ -30,8 +31,17 @@ export type TranscodeEvent =
   | { readonly _tag: "Advanced"; readonly frames: number; readonly speed: number | null }
   /** Some of the source could not be decoded, and was little enough to be let pass. */
   | { readonly _tag: "Damaged"; readonly complaints: number; readonly first: string }
-  /** A file is complete on disk and will not change. */
-  | { readonly _tag: "FileReady"; readonly rendition: RenditionName; readonly name: string; readonly path: string }
+  | FileReady
+
+/** A file is complete on disk and will not change. */
+export interface FileReady {
+  readonly _tag: "FileReady"
+  readonly rendition: RenditionName
+  readonly name: string
+  readonly path: string
+  /** What had been read by then of a source that is arriving. */
+  readonly prefix?: SourcePrefix
+}
 
 export class Transcoder extends Context.Service<
   Transcoder,

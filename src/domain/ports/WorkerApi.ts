@@ -7,7 +7,7 @@ import type { Fingerprint, LeaseId } from "../ids.ts"
 import type { FailureReason } from "../jobs/FailureReason.ts"
 import type { Leavings } from "../jobs/Resumption.ts"
 import type { Progress } from "../jobs/Progress.ts"
-import type { FileDigest } from "../media/Segment.ts"
+import type { FileDigest, MadeFile } from "../media/Segment.ts"
 import type { Presentation } from "../media/Presentation.ts"
 import type { ClaimedTask } from "./JobStore.ts"
 import type { WorkspaceError } from "./Workspace.ts"
@@ -77,7 +77,7 @@ export class WorkerApi extends Context.Service<
       task: ClaimedTask,
       from: { readonly lease: LeaseId; readonly files: ReadonlyArray<FileDigest> }
     ): Effect.Effect<void, ApiError>
-    upload(task: ClaimedTask, file: FileDigest, path: string): Effect.Effect<void, ApiError | WorkspaceError>
+    upload(task: ClaimedTask, file: MadeFile, path: string): Effect.Effect<void, ApiError | WorkspaceError>
     complete(
       task: ClaimedTask,
       output: {

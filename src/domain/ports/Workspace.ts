@@ -1,7 +1,7 @@
 /** The worker's own disk: a folder for each task, gone when the task is over. */
 import type { Effect, Scope } from "effect"
 import { Context, Schema } from "effect"
-import type { LeaseId } from "../ids.ts"
+import type { LeaseId, Sha256 } from "../ids.ts"
 import type { FileDigest } from "../media/Segment.ts"
 import type { RenditionName } from "../media/Rendition.ts"
 import type { DiskSpace } from "./DiskSpace.ts"
@@ -37,6 +37,11 @@ export class Workspace extends Context.Service<
       readonly name: string
       readonly path: string
     }): Effect.Effect<FileDigest, WorkspaceError>
+    /** Of the first so many bytes of a file each, as far as it has them. */
+    digestsOfFirst(
+      path: string,
+      lengths: ReadonlyArray<number>
+    ): Effect.Effect<ReadonlyMap<number, Sha256>, WorkspaceError>
     /** Of a file, or of a folder with all that is in it. */
     remove(path: string): Effect.Effect<void, WorkspaceError>
     readonly space: Effect.Effect<DiskSpace, WorkspaceError>

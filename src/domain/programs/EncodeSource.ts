@@ -18,7 +18,7 @@ import type { SourceFacts } from "../videos/Video.ts"
 import { encodeSpeedBy, inStep } from "../workers/Metrics.ts"
 import { type AttemptReport, enter } from "./AttemptReport.ts"
 import type { Begun, Received } from "./ReceiveSource.ts"
-import { beginUnvouched, findResumption } from "./Resume.ts"
+import { findLeavings, findResumption } from "./Resume.ts"
 import { sendingOutput } from "./SendOutput.ts"
 
 /** `sent` counts what the API was given by the encoder of now. */
@@ -56,7 +56,7 @@ export const encodingSource = Effect.fnUntraced(function* (options: {
   const encodeWhole = Effect.fnUntraced(function* (encoder: Encoder, output: string) {
     const source = yield* whole
     const plan = yield* planFor(source, encoder)
-    const resumed = yield* findResumption(task, plan)
+    const resumed = yield* findResumption(task, plan, folder.source)
     yield* tell(source, plan, resumed)
     yield* Ref.update(report, enter("thumbnail", 8))
     const poster = yield* makePoster(plan, folder)
@@ -71,13 +71,11 @@ export const encodingSource = Effect.fnUntraced(function* (options: {
     plan: TranscodePlan,
     output: string
   ) {
-    yield* beginUnvouched(task)
     yield* tell(foreseen, plan, null)
     yield* Ref.update(report, enter("transcode", 10))
     const vouch = Effect.gen(function* () {
       const found = yield* planFor(yield* whole, plan.encoder)
       if (!Equal.equals(found, plan)) return yield* otherThanForeseen
-      yield* findResumption(task, plan)
       return yield* makePoster(plan, folder)
     })
     const encode = make(plan, { source: arriving, output }, null)
@@ -100,7 +98,7 @@ export const encodingSource = Effect.fnUntraced(function* (options: {
   /** Nobody began it before: what is resumed begins in the middle, which is not here yet. */
   const encodeAtOnce = Effect.fnUntraced(function* (begun: Begun, encoder: Encoder, output: string) {
     const plan = yield* planFor(begun.foreseen, encoder)
-    if ((yield* findResumption(task, plan)) !== null) return yield* encodeWhole(encoder, output)
+    if ((yield* findLeavings(task, plan)) !== null) return yield* encodeWhole(encoder, output)
     return yield* encodeArriving(begun, plan, output).pipe(
       Effect.catchTag("TranscodeFailed", (error) => orWhole(error, encoder, output))
     )

@@ -2,6 +2,7 @@
 import { Effect, Option, type Stream } from "effect"
 import type { Sha256 } from "../ids.ts"
 import type { RenditionName } from "../media/Rendition.ts"
+import type { SourcePrefix } from "../media/Segment.ts"
 import type { Holder, Subject } from "../ports/JobStore.ts"
 import { FileConflict, JobStore } from "../ports/JobStore.ts"
 import { BytesMismatch, MediaStore } from "../ports/MediaStore.ts"
@@ -18,6 +19,7 @@ export const receivePart = Effect.fn("receivePart")(function* <E>(
     readonly rendition: RenditionName
     readonly name: string
     readonly sha256: Sha256
+    readonly prefix: SourcePrefix | undefined
     readonly maxBytes: number
     readonly body: Stream.Stream<Uint8Array, E>
   }
@@ -44,6 +46,7 @@ export const receivePart = Effect.fn("receivePart")(function* <E>(
     name: part.name,
     bytes: received.bytes,
     sha256: received.sha256,
+    ...(part.prefix === undefined ? {} : { prefix: part.prefix }),
     facts
   })
   return { written: true, bytes: received.bytes }

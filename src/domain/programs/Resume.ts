@@ -1,8 +1,7 @@
 /** How a worker goes on with what an earlier attempt at its task had uploaded. */
 import { Effect, Option, Schema, Stream } from "effect"
-import { Fingerprint } from "../ids.ts"
-import { resumption, type Resumption } from "../jobs/Resumption.ts"
-import { initName } from "../media/Segment.ts"
+import { type Leavings, resumption, type Resumption } from "../jobs/Resumption.ts"
+import { initName, type RegisteredFile } from "../media/Segment.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { type TranscodeEvent, Transcoder } from "../ports/Transcoder.ts"
@@ -12,21 +11,31 @@ import { Workspace } from "../ports/Workspace.ts"
 /** This encoder makes other init segments than the one before, whatever their names say: nothing may be joined. */
 class OtherEncoder extends Schema.TaggedError<OtherEncoder>()("OtherEncoder", { rendition: Schema.String }) {}
 
-/** Tells the API which encoder works on the task, and finds out what need not be made again. */
-export const findResumption = Effect.fn("findResumption")(function* (task: ClaimedTask, plan: TranscodePlan) {
+/** Tells the API which encoder works on the task, and finds out whether there may be something to go on with. */
+export const findLeavings = Effect.fnUntraced(function* (task: ClaimedTask, plan: TranscodePlan) {
   const api = yield* WorkerApi
   const transcoder = yield* Transcoder
   const left = yield* api.begin(task, yield* transcoder.fingerprint(plan))
-  return Option.isNone(left) ? null : resumption(plan, left.value)
+  return Option.isSome(left) && resumption(plan, left.value) !== null ? left.value : null
 })
 
-/**
- * Has the API keep what is made under a name that no other attempt asks for, so that nobody goes on with it: it is of a
- * source that nothing vouches for yet. `findResumption` gives it its right name later.
- */
-export const beginUnvouched = Effect.fnUntraced(function* (task: ClaimedTask) {
-  const api = yield* WorkerApi
-  yield* api.begin(task, Fingerprint.make(task.leaseId.replaceAll("-", "").toLowerCase().repeat(2)))
+/** Without what was made of other bytes than the source has, which is at `path`: those that came before may have been spoiled. */
+const ofThisSource = Effect.fnUntraced(function* ({ source }: ClaimedTask, path: string, { files, lease }: Leavings) {
+  const lengths = files.flatMap(({ prefix }) => prefix?.bytes ?? []).filter((bytes) => bytes < source.bytes)
+  const found = yield* (yield* Workspace).digestsOfFirst(path, lengths)
+  const fits = ({ prefix }: RegisteredFile) =>
+    prefix !== undefined && prefix.sha256 === (prefix.bytes === source.bytes ? source.sha256 : found.get(prefix.bytes))
+  return { lease, files: files.filter(fits) }
+})
+
+/** As `findLeavings`, and finds out what of it need not be made again, now that the whole source is at `path`. */
+export const findResumption = Effect.fn("findResumption")(function* (
+  task: ClaimedTask,
+  plan: TranscodePlan,
+  path: string
+) {
+  const left = yield* findLeavings(task, plan)
+  return left === null ? null : resumption(plan, yield* ofThisSource(task, path, left))
 })
 
 /**

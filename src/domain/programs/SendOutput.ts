@@ -6,7 +6,7 @@ import type { RegisteredFile } from "../media/Segment.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
 import { SegmentInspector } from "../ports/SegmentInspector.ts"
-import type { TranscodeEvent } from "../ports/Transcoder.ts"
+import type { FileReady, TranscodeEvent } from "../ports/Transcoder.ts"
 import { TranscodeFailed, Transcoder } from "../ports/Transcoder.ts"
 import { WorkerApi } from "../ports/WorkerApi.ts"
 import { Workspace } from "../ports/Workspace.ts"
@@ -38,7 +38,12 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
   /** The encoder rests, because the disk is full of what is not sent yet. */
   const held = yield* Ref.make(false)
   const uploads = yield* makeUploads
-  const send = Effect.fnUntraced(function* (file: Extract<TranscodeEvent, { readonly _tag: "FileReady" }>) {
+  const { bytes, sha256 } = task.source
+  /** Nothing, where nothing says what the whole is. */
+  const madeOf = ({ prefix = sha256 === null ? undefined : { bytes, sha256 } }: FileReady) =>
+    prefix === undefined ? {} : { prefix }
+
+  const send = Effect.fnUntraced(function* (file: FileReady) {
     const facts = yield* inspector.inspect({ name: file.name, path: file.path }).pipe(
       Effect.mapError((error) => new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })),
       // A full disk leaves empty segments, of which ffmpeg says nothing.
@@ -46,9 +51,10 @@ export const sendingOutput = Effect.fnUntraced(function* (options: {
     )
     const digest = yield* workspace.digest(file)
     yield* Ref.update(sent, (count) => count + 1)
-    yield* uploads.track(digest.bytes, api.upload(task, digest, file.path))
+    const made = { ...digest, ...madeOf(file) }
+    yield* uploads.track(digest.bytes, api.upload(task, made, file.path))
     yield* workspace.remove(file.path)
-    return { ...digest, facts } satisfies RegisteredFile
+    return { ...made, facts } satisfies RegisteredFile
   })
 
   /** Sends what comes of an encode. `resumed` is there already. */

@@ -11,6 +11,7 @@ import * as FfmpegTranscoder from "../../../src/adapters/ffmpeg/Transcoder.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { Sha256 } from "../../../src/domain/ids.ts"
 import type { ArrivingSource } from "../../../src/domain/media/ArrivingSource.ts"
+import type { SourcePrefix } from "../../../src/domain/media/Segment.ts"
 import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
 import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
 import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
@@ -115,8 +116,11 @@ layer(layers, { excludeTestServices: true })("a source that is still arriving", 
         const { arrive, source } = yield* arriving(film)
         yield* arrive(0.75)
         const order: Array<string> = []
+        const prefixes: Array<SourcePrefix> = []
         yield* transcoder.transcode({ plan, source, folder: at("early") }).pipe(
-          Stream.filter((event) => event._tag === "FileReady" && event.name.endsWith(".m4s")),
+          Stream.filter((event) => event._tag === "FileReady"),
+          Stream.tap(({ prefix }) => Effect.sync(() => prefix !== undefined && prefixes.push(prefix))),
+          Stream.filter(({ name }) => name.endsWith(".m4s")),
           Stream.mapEffect(() =>
             order.push("segment") === 1
               ? Effect.forkChild(
@@ -139,6 +143,15 @@ layer(layers, { excludeTestServices: true })("a source that is still arriving", 
         const [early, whole] = yield* Effect.promise(() => Promise.all([made(at("early")), made(at("whole"))]))
         assert.deepStrictEqual(early, whole)
         assert.lengthOf(whole, 4 * (plan.video.length + plan.audio.length))
+
+        const bytes = yield* Effect.promise(() => readFile(film))
+        assert.lengthOf(prefixes, whole.length)
+        for (const { bytes: length, sha256 } of prefixes) {
+          assert.strictEqual(sha256, createHash("sha256").update(bytes.subarray(0, length)).digest("hex"))
+        }
+        const lengths = prefixes.map((prefix) => prefix.bytes)
+        assert.isAtMost(lengths[0]!, 0.75 * bytes.length + 1)
+        assert.strictEqual(lengths.at(-1), bytes.length)
       }),
     60_000
   )

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { createHash, randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { mkdir, mkdtemp, rm, statfs, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -35,6 +36,22 @@ describe("a worker's disk", () => {
           Effect.tap(openFolder(1), ({ output }) => Effect.sync(() => assert.isTrue(existsSync(output))))
         )
         assert.isFalse(existsSync(dirname(folder.source)))
+      })
+    )
+  )
+
+  it.live("tells the digests of what a file begins with, as far as it goes", () =>
+    inWorkspace(0, (root) =>
+      Effect.gen(function* () {
+        const bytes = randomBytes(200_000)
+        const path = join(root, "source")
+        yield* Effect.promise(() => writeFile(path, bytes))
+        const found = yield* (yield* Workspace).digestsOfFirst(path, [200_000, 70_000, 1, 70_000, 200_001])
+        const digest = (length: number) => createHash("sha256").update(bytes.subarray(0, length)).digest("hex")
+        assert.deepStrictEqual(
+          [...found],
+          [1, 70_000, 200_000].map((length) => [length, digest(length)])
+        )
       })
     )
   )

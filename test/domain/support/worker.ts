@@ -22,6 +22,9 @@ import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { jobId, leaseId, sha256, taskId, videoId } from "./ids.ts"
 import { source } from "./sources.ts"
 
+/** What each source of these workers begins with. */
+export const digestOfFirst = (bytes: number) => sha256(bytes)
+
 export const claimedTask = (n = 1): ClaimedTask => ({
   taskId: taskId(n),
   kind: "whole",
@@ -232,6 +235,8 @@ export const makeWorker = (
         digest:
           options.digest ??
           (({ name, rendition }) => Effect.sync(() => ({ rendition, name, bytes: 1000, sha256: sha256(++digests) }))),
+        digestsOfFirst: (_, lengths) =>
+          Effect.succeed(new Map(lengths.map((length) => [length, digestOfFirst(length)]))),
         room: options.room ?? Effect.void,
         remove: () => Effect.void,
         space: Effect.succeed({ free: 1e9, size: 2e9 })

@@ -79,8 +79,9 @@ export const makeAttemptWrites = Effect.gen(function* () {
       Registered,
       (sql) =>
         sql`
-        insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts)
-        select t.lease_id, ${file.rendition}, ${file.name}, ${file.bytes}, ${file.sha256}, ${sql.json(file.facts as never)}
+        insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts, prefix_bytes, prefix_sha256)
+        select t.lease_id, ${file.rendition}, ${file.name}, ${file.bytes}, ${file.sha256}, ${sql.json(file.facts as never)},
+               ${file.prefix?.bytes ?? null}::bigint, ${file.prefix?.sha256 ?? null}::text
           from task t
          where ${heldBy(sql, holder)}
            and ${about(sql, subject)}

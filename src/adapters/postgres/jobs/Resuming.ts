@@ -75,8 +75,8 @@ export const makeResuming = Effect.gen(function* () {
              and e.fingerprint = a.fingerprint
           returning a.lease_id
         )
-        insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts)
-        select mine.lease_id, f.rendition, f.name, f.bytes, f.sha256, f.facts
+        insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts, prefix_bytes, prefix_sha256)
+        select mine.lease_id, f.rendition, f.name, f.bytes, f.sha256, f.facts, f.prefix_bytes, f.prefix_sha256
           from mine
           join attempt_file f on f.lease_id = ${lease}
           join unnest(${column("rendition")}::text[], ${column("name")}::text[], ${column("sha256")}::text[])

@@ -1,11 +1,11 @@
 /** WorkerApi over HTTP. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Option, Redacted, Ref, Schedule } from "effect"
+import { Effect, Layer, Option, Redacted, Ref, Schedule, Schema } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createReadStream } from "node:fs"
 import { describe } from "../../../domain/media/Encoder.ts"
 import { averageBitrate } from "../../../domain/media/Presentation.ts"
-import type { FileDigest } from "../../../domain/media/Segment.ts"
+import type { MadeFile } from "../../../domain/media/Segment.ts"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
 import { ApiRefused, ApiUnavailable, LeaseLost, WorkerApi } from "../../../domain/ports/WorkerApi.ts"
 import { Slug } from "../../../domain/videos/Slug.ts"
@@ -13,12 +13,15 @@ import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
 import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
 import { keyHeader, leaseHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
+import { prefixHeader, PrefixText } from "../contract/Prefix.ts"
 import { loggedIn, type Login } from "./Connection.ts"
 import { download } from "./Download.ts"
 import { toApiError, toTaskError } from "./Errors.ts"
 import { failureText, progressReport, shortened } from "./Reports.ts"
 import { makeVlog } from "./Vlog.ts"
 import { makeWorkerClient } from "./WorkerClient.ts"
+
+const encodePrefix = Schema.encodeSync(PrefixText)
 
 /** For calls that may be made twice: a lost answer is not a lost call. */
 const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -141,7 +144,7 @@ const make = (options: ClientOptions) =>
     const renew: WorkerApi["Service"]["renew"] = (task, report) =>
       Effect.asVoid(taskError(client.worker.progress({ ...job(task), payload: progressReport(report) })))
 
-    const send = Effect.fnUntraced(function* (task: ClaimedTask, file: FileDigest, path: string) {
+    const send = Effect.fnUntraced(function* (task: ClaimedTask, file: MadeFile, path: string) {
       const body = HttpBody.stream(
         NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }),
         "application/octet-stream",
@@ -150,7 +153,11 @@ const make = (options: ClientOptions) =>
       const response = yield* HttpClientRequest.post(
         `${address}/api/worker/upload/${task.videoId}/segment/${file.rendition}/${file.name}`
       ).pipe(
-        HttpClientRequest.setHeaders({ ...headersOf(task), "x-content-sha256": file.sha256 }),
+        HttpClientRequest.setHeaders({
+          ...headersOf(task),
+          "x-content-sha256": file.sha256,
+          ...(file.prefix === undefined ? {} : { [prefixHeader]: encodePrefix(file.prefix) })
+        }),
         HttpClientRequest.setBody(body),
         http.execute,
         Effect.mapError(

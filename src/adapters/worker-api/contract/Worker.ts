@@ -34,6 +34,7 @@ import {
   Truth,
   withDefault
 } from "./Fields.ts"
+import { prefixHeader, PrefixText } from "./Prefix.ts"
 import { HeartbeatMetadata } from "./Capabilities.ts"
 import { answering, takingBytes } from "./Described.ts"
 
@@ -267,7 +268,12 @@ export class WorkerGroup extends HttpApiGroup.make("worker")
       .annotateMerge(answering(ofFiles)),
     HttpApiEndpoint.post("segment", "/api/worker/upload/:video_id/segment/:quality/:filename", {
       params: { ...videoParams, quality: Schema.String, filename: Schema.String },
-      headers: { ...lease, "x-content-sha256": Schema.String },
+      headers: {
+        ...lease,
+        "x-content-sha256": Schema.String,
+        /** Ours: what the file was made of. */
+        [prefixHeader]: Schema.optionalKey(PrefixText)
+      },
       success: Schema.Struct({
         status: Schema.Literal("ok"),
         written: Schema.Boolean,

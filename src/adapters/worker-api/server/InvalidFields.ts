@@ -3,6 +3,7 @@ import { SchemaAST, type SchemaIssue } from "effect"
 import type { HttpApiError } from "effect/http-api"
 import type { Unprocessable } from "../contract/Errors.ts"
 import { wireType } from "../contract/Fields.ts"
+import { prefixHeader } from "../contract/Prefix.ts"
 
 type Field = Exclude<Unprocessable["detail"], string>[number]
 type Told = Pick<Field, "type" | "msg" | "ctx">
@@ -150,7 +151,10 @@ const tell = (issue: SchemaIssue.Issue, loc: Loc): ReadonlyArray<Field> => {
 }
 
 /** Headers are named as the protocol's documents do. */
-const headerNames: Readonly<Record<string, string>> = { "x-content-sha256": "X-Content-SHA256" }
+const headerNames: Readonly<Record<string, string>> = {
+  "x-content-sha256": "X-Content-SHA256",
+  [prefixHeader]: "X-Source-Prefix"
+}
 
 export const invalidFields = (error: HttpApiError.HttpApiSchemaError): ReadonlyArray<Field> => {
   const place = places[error.kind] ?? error.kind.toLowerCase()

@@ -6,7 +6,7 @@ import type { LeaseId, VideoId } from "../../../domain/ids.ts"
 import { Sha256 } from "../../../domain/ids.ts"
 import { DeliveredPath } from "../../../domain/media/Delivered.ts"
 import { RenditionName } from "../../../domain/media/Rendition.ts"
-import { initName, posterName, segmentIndex } from "../../../domain/media/Segment.ts"
+import { initName, posterName, segmentIndex, type SourcePrefix } from "../../../domain/media/Segment.ts"
 import { DeliveryStore } from "../../../domain/ports/DeliveryStore.ts"
 import type { Holder, Subject } from "../../../domain/ports/JobStore.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
@@ -20,6 +20,7 @@ import { type BodyRefused, requestBody } from "../../http/Body.ts"
 import { fileResponse } from "../../http/FileResponse.ts"
 import type { leaseHeader } from "../contract/Auth.ts"
 import { BadRequest, Conflict, NotFound } from "../contract/Errors.ts"
+import { prefixHeader } from "../contract/Prefix.ts"
 import { observeSegment } from "./Metrics.ts"
 import { bodyRefused, diskRefused, leaseRefused, unavailable } from "./Refusals.ts"
 import { holderOf } from "./Reports.ts"
@@ -59,7 +60,11 @@ export const makeTransfers = Effect.gen(function* () {
   const store = Effect.fnUntraced(function* (
     params: Segment,
     holder: Holder,
-    upload: { readonly sha256: Sha256; readonly body: Stream.Stream<Uint8Array, BodyRefused> }
+    upload: {
+      readonly sha256: Sha256
+      readonly prefix: SourcePrefix | undefined
+      readonly body: Stream.Stream<Uint8Array, BodyRefused>
+    }
   ) {
     const { filename, quality, video_id: video } = params
     const maxBytes = settings.maxPartBytes
@@ -116,7 +121,7 @@ export const makeTransfers = Effect.gen(function* () {
     headers,
     params
   }: {
-    readonly headers: Lease & { readonly "x-content-sha256": string }
+    readonly headers: Lease & { readonly "x-content-sha256": string; readonly [prefixHeader]?: SourcePrefix }
     readonly params: Segment
   }) {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -126,7 +131,11 @@ export const makeTransfers = Effect.gen(function* () {
       return yield* new BadRequest({ detail: "X-Content-SHA256 must be 64 lower-case hexadecimal digits" })
     const body = requestBody(request, { maxBytes: settings.maxPartBytes })
     const started = performance.now()
-    const { bytes, written } = yield* store(params, holder, { sha256: digest.value, body }).pipe(
+    const { bytes, written } = yield* store(params, holder, {
+      sha256: digest.value,
+      prefix: headers[prefixHeader],
+      body
+    }).pipe(
       Effect.provideService(JobStore, jobs),
       Effect.provideService(MediaStore, media),
       Effect.provideService(DeliveryStore, deliveries),

@@ -43,12 +43,28 @@ layer(testServer(), { excludeTestServices: true, timeout: "60 seconds" })("an at
 
         const first = await claim()
         assert.deepStrictEqual((await first.post("begin", { fingerprint })).json, { resume: null })
-        const sent = await send(address, `/api/worker/upload/${first.video}/segment/poster/poster.jpg`, {
-          method: "POST",
-          headers: { ...first.headers, "x-content-sha256": sha256 },
-          body: picture
-        })
+        const upload = (headers: Readonly<Record<string, string>>) =>
+          send(address, `/api/worker/upload/${first.video}/segment/poster/poster.jpg`, {
+            method: "POST",
+            headers: { ...first.headers, "x-content-sha256": sha256, ...headers },
+            body: picture
+          })
+        for (const wrong of [
+          "",
+          "4",
+          `4;sha256=${sha256.toUpperCase()}`,
+          `0;sha256=${sha256}`,
+          `-4;sha256=${sha256}`
+        ]) {
+          const refused = await upload({ "x-source-prefix": wrong })
+          assert.strictEqual(refused.status, 422, wrong)
+          assert.deepInclude(refused.json["detail"][0], { loc: ["header", "X-Source-Prefix"] })
+        }
+        const sent = await upload({ "x-source-prefix": `4;sha256=${sha256}` })
         assert.strictEqual(sent.status, 200, sent.text)
+        for (const same of [{ "x-source-prefix": `5;sha256=${sha256}` }, {}]) {
+          assert.deepInclude((await upload(same)).json, { status: "ok", written: false })
+        }
         assert.strictEqual((await first.post("begin", { fingerprint: "short" })).status, 422)
         assert.strictEqual((await first.post("release")).status, 200)
         assert.strictEqual((await first.post("begin", { fingerprint })).status, 409)
@@ -57,7 +73,7 @@ layer(testServer(), { excludeTestServices: true, timeout: "60 seconds" })("an at
         assert.deepStrictEqual((await second.post("begin", { fingerprint: "b".repeat(64) })).json, { resume: null })
         const { resume } = (await second.post("begin", { fingerprint })).json
         assert.strictEqual(resume.lease_id, first.lease)
-        assert.deepStrictEqual(resume.files, [{ ...file, facts: { _tag: "Attachment" } }])
+        assert.deepStrictEqual(resume.files, [{ ...file, prefix: { bytes: 4, sha256 }, facts: { _tag: "Attachment" } }])
         const adoption = { lease_id: first.lease, files: [file] }
         assert.strictEqual((await first.post("adopt", adoption)).status, 409)
         assert.strictEqual((await second.post("adopt", adoption)).status, 200)
