@@ -77,8 +77,10 @@ const make = Effect.gen(function* () {
       })
     ).pipe(
       Effect.onError(() =>
-        // A session that failed is over. Whichever database has the name now is the one to let in.
-        Effect.ignore(ask("source", "postgres", (psql) => psql.query(Queries.letIn(live))))
+        // A session that failed is over. The names are exchanged or not: what is kept has neither of them.
+        Effect.forEach([live, replacement], (name) =>
+          Effect.ignore(ask("source", "postgres", (psql) => psql.query(Queries.letIn(name))))
+        )
       )
     )
   })

@@ -52,6 +52,9 @@ const chosenTables = Effect.fnUntraced(function* (manifest: Manifest, wanted: Re
 const rowsOf = ({ fingerprint }: Manifest, tables: ReadonlyArray<TableFingerprint>) =>
   totalRows(tables.length > 0 ? { ...fingerprint, tables } : fingerprint)
 
+/** Of `NAMEDATALEN` 64: PostgreSQL cuts what is longer, and then nothing finds the database by what it was to be called. */
+const longestName = 63
+
 /** Everything that can be known beforehand is refused beforehand. */
 const checkTarget = Effect.fnUntraced(function* (live: string, target: string, options: RestoreOptions) {
   const databases = yield* BackupDatabase
@@ -59,6 +62,9 @@ const checkTarget = Effect.fnUntraced(function* (live: string, target: string, o
     return yield* refuse(
       `${live} is the live database, which is never restored into: choose another name, and --swap to exchange the two`
     )
+  }
+  if (target === "" || new TextEncoder().encode(target).length > longestName) {
+    return yield* refuse(`"${target}" is no name for a database: pass --into with 1 to ${longestName} bytes`)
   }
   if (yield* databases.exists({ server: "source", name: target })) {
     return yield* refuse(`The database ${target} exists already: drop it, or choose another name`)
@@ -79,19 +85,16 @@ interface RestoreChoice {
   readonly withRoles: boolean
 }
 
-/** The bytes are looked at before, and the rows after. */
-const restoreInto = Effect.fnUntraced(function* (chosen: Chosen, into: DatabaseRef, options: RestoreChoice) {
+/** The archive in a database that is empty, every row as it was. */
+const fill = Effect.fnUntraced(function* (
+  { name, ...manifest }: Manifest,
+  bytes: Effect.Success<ReturnType<typeof readableBytes>>,
+  into: DatabaseRef,
+  options: RestoreChoice
+) {
   const tool = yield* BackupTool
   const databases = yield* BackupDatabase
-  const { manifest, shelf } = chosen
-  const { name } = manifest
-  const bytes = yield* readableBytes(chosen)
-  const digest = yield* Effect.withSpan(shelf.digest(name), "restore.digest")
-  if (digest.sha256 !== manifest.sha256) {
-    return yield* new VerificationFailed({ backup: name, problem: "its bytes are not those that were written" })
-  }
   const { tables } = options
-  yield* databases.create(into)
   yield* tool.restore(bytes, packingOf(name).wrapping, { ...options, into })
   const found = yield* Effect.withSpan(databases.fingerprint(into), "restore.fingerprint")
   const problems = tables.length > 0 ? tableDifferences(tables, found.tables) : differences(manifest.fingerprint, found)
@@ -99,18 +102,30 @@ const restoreInto = Effect.fnUntraced(function* (chosen: Chosen, into: DatabaseR
   return totalRows(found)
 })
 
-/** As above, and the database is dropped again unless it is right. */
+/** The bytes are looked at before, and the rows after. The database is dropped again unless it is right. */
 export const restoreDatabase = Effect.fn("restoreDatabase")(function* (
   chosen: Chosen,
   into: DatabaseRef,
   options: RestoreChoice
 ) {
   const databases = yield* BackupDatabase
-  return yield* restoreInto(chosen, into, options).pipe(
-    Effect.onError(() => Effect.ignore(databases.drop(into))),
-    timed
+  const { manifest, shelf } = chosen
+  const bytes = yield* readableBytes(chosen)
+  const digest = yield* Effect.withSpan(shelf.digest(manifest.name), "restore.digest")
+  if (digest.sha256 !== manifest.sha256) {
+    return yield* new VerificationFailed({
+      backup: manifest.name,
+      problem: "its bytes are not those that were written"
+    })
+  }
+  // Only what was made here is dropped: reading the bytes takes minutes, in which somebody may take the name.
+  return yield* Effect.uninterruptibleMask((restore) =>
+    Effect.andThen(
+      databases.create(into),
+      restore(fill(manifest, bytes, into, options)).pipe(Effect.onError(() => Effect.ignore(databases.drop(into))))
+    )
   )
-})
+}, timed)
 
 const stamp = (millis: number) => new Date(millis).toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "_")
 

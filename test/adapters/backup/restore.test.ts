@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
 import { BackupDatabase } from "../../../src/domain/ports/BackupDatabase.ts"
-import { restoreBackup, type RestoreOptions } from "../../../src/domain/programs/RestoreBackup.ts"
+import { chooseBackup } from "../../../src/domain/programs/Catalogue.ts"
+import { restoreBackup, restoreDatabase, type RestoreOptions } from "../../../src/domain/programs/RestoreBackup.ts"
 import { backUp, backupLayer } from "../../support/backup.ts"
 import { databaseUrl } from "../../support/postgres-global.ts"
 import { TestDatabase } from "../../support/postgres.ts"
@@ -89,6 +90,14 @@ describe("a restore", () => {
       assert.include((yield* Effect.flip(restore({ into: "postgres" }))).message, "exists already")
       assert.include((yield* Effect.flip(restore({ tables: ["nothing"] }))).message, "holds no table nothing")
       assert.include((yield* Effect.flip(restore({ tables: ["job"], swap: true }))).message, "leave out --swap")
+      const long = yield* Effect.flip(restore({ into: "v".repeat(64) }))
+      assert.include(long.message, "pass --into with 1 to 63 bytes")
+      // Somebody took the name after it was found to be free.
+      const chosen = yield* chooseBackup("newest")
+      const taken = { server: "source", name: live } as const
+      const late = yield* Effect.flip(restoreDatabase(chosen, taken, { tables: [], withRoles: true }))
+      assert.include(late.message, "already exists")
+      assert.isTrue(yield* (yield* BackupDatabase).exists(taken))
       const part = `${live}_part`
       yield* dropAfter(part)
       assert.strictEqual((yield* restore({ tables: ["task"], into: part })).revokedLeases, 0)
