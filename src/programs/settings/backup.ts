@@ -2,10 +2,8 @@
 import { Config, Effect, Option, Schema } from "effect"
 import { defaultPolicy } from "../../domain/backups/Retention.ts"
 import { highestLevel } from "../../domain/backups/Verification.ts"
+import { whole } from "./bounds.ts"
 import { readAll } from "./readAll.ts"
-
-const whole = (minimum: number, maximum: number) =>
-  Schema.FiniteFromString.pipe(Schema.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })))
 
 /** `service:NAME` is a server that the file of PGSERVICEFILE describes. */
 const Scratch = Schema.String.pipe(

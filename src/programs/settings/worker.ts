@@ -5,6 +5,7 @@ import { defaultLeaseSeconds, LeaseSeconds } from "../../domain/jobs/Lease.ts"
 import { VideoCodec } from "../../domain/media/Codec.ts"
 import { type EncoderPolicy, policies } from "../../domain/media/EncoderSelection.ts"
 import { Address, withoutLogin } from "./Address.ts"
+import { whole } from "./bounds.ts"
 import { readAll } from "./readAll.ts"
 
 export const Hwaccel = Schema.Literals(["auto", "nvidia", "intel", "amd", "none"])
@@ -33,8 +34,7 @@ const HealthPort = Schema.String.pipe(
   )
 )
 
-/** At least one. */
-const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int), Schema.check(Schema.isGreaterThan(0)))
+const Count = whole(1, 1000)
 
 export const workerSettings = Effect.map(
   readAll({

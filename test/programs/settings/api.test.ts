@@ -72,4 +72,22 @@ describe("the settings of the Worker API", () => {
       assert.include(error.message, "VLOG_RATE_LIMIT_ENABLED")
     })
   )
+
+  for (const [name, value] of [
+    ["VLOG_DATABASE_POOL_MAX", "1"],
+    ["VLOG_WORKER_CLAIM_DURATION", "0"],
+    ["VLOG_WORKER_CLAIM_DURATION", "1.5"],
+    ["VLOG_GPU_WAIT", "-1 minute"],
+    ["VLOG_GPU_WAIT", "Infinity"],
+    ["VLOG_SWEEP_INTERVAL", "0 seconds"],
+    ["VLOG_UPLOAD_EXPIRES", "0 seconds"],
+    ["VLOG_MAX_HLS_ARCHIVE_FILES", "0"]
+  ] as const) {
+    it.effect(`refuse ${name}=${value}, by its name`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(read({ [name]: value }))
+        assert.include(error.message, name)
+      })
+    )
+  }
 })
