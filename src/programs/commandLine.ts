@@ -8,12 +8,16 @@ import { launch } from "./launch.ts"
 import { Json } from "./output/Json.ts"
 import { version } from "./settings/api.ts"
 
+/** Said twice otherwise, as in "Expected: Schema validation failed: Expected a value between 1 and 200". */
+const plain = ({ message }: { readonly message: string }) =>
+  message.replace("Expected: Schema validation failed: Expected", "Expected")
+
 /** What was wrong, without a page of help that pushes it off the screen, and nothing where the result would be. */
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Console.error(
-          [...event.errors.map(({ message }) => `error: ${message}`), `See ${event.commandPath.join(" ")} --help`].join(
+          [...event.errors.map((error) => `error: ${plain(error)}`), `See ${event.commandPath.join(" ")} --help`].join(
             "\n"
           )
         )

@@ -3,7 +3,10 @@ import { Schema } from "effect"
 
 const pattern = /^vlog-\d{4}-\d\d-\d\d-\d{6}\.dump(\.zst)?(\.age)?$/
 
-export const BackupName = Schema.String.pipe(Schema.check(Schema.isPattern(pattern)), Schema.brand("BackupName"))
+export const BackupName = Schema.String.pipe(
+  Schema.check(Schema.isPattern(pattern, { expected: "a name like vlog-2025-12-27-020000.dump" })),
+  Schema.brand("BackupName")
+)
 export type BackupName = typeof BackupName.Type
 
 /** `none`: pg_dump compresses inside the archive, or nobody does. `zstd`: the whole archive is compressed. */

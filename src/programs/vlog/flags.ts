@@ -5,7 +5,7 @@ import { Flag } from "effect/cli"
 /** As many as the API gives at once. */
 export const pageFlags = {
   limit: Flag.Int("limit").pipe(
-    Flag.withDescription("How many at most, 1 to 200"),
+    Flag.withDescription("How many at most, 1 to 200; 50 without it"),
     Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 200 }))),
     Flag.withDefault(50)
   ),

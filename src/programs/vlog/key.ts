@@ -1,11 +1,13 @@
 /** `vlog key`: who else may operate the farm, or look at it. */
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { Text } from "../../adapters/worker-api/contract/Fields.ts"
 import { KeyAnswer } from "../../adapters/worker-api/contract/Keys.ts"
 import { AccessScope } from "../../domain/ports/AccessKeys.ts"
 import { print } from "../output/Json.ts"
 import { agoText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
+import { time } from "../settings/bounds.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
 import { Named } from "./Named.ts"
 import { handOver, keyFile, reserve } from "./keyFile.ts"
@@ -17,37 +19,46 @@ const encodeKey = Schema.encodeSync(KeyAnswer)
 const createCommand = Command.make(
   "create",
   {
-    name: Argument.String("name").pipe(Argument.withDescription("Who or what it is for")),
+    name: Argument.String("name").pipe(
+      Argument.withDescription("Who or what it is for"),
+      Argument.withSchema(Text(100).pipe(Schema.check(Schema.isNonEmpty())))
+    ),
     scope: Flag.Literals("scope", AccessScope.literals).pipe(
-      Flag.withDescription("read: look at everything and change nothing; admin: whatever the admin secret may"),
+      Flag.withDescription(
+        "read (the default): look at everything, change nothing; admin: all that the admin secret may"
+      ),
       Flag.withDefault("read" as const)
     ),
     expires: Flag.String("expires").pipe(
-      Flag.withDescription("How long it is taken, like 30 days; for ever without it"),
-      Flag.withSchema(Schema.DurationFromString),
+      Flag.withDescription("How long it is taken, like 30 days, at most ten years; for ever without it"),
+      Flag.withSchema(time("1 minute", "3650 days")),
       Flag.optional
     ),
     keyFile
   },
-  Effect.fnUntraced(function* (options) {
-    yield* reserve(options.keyFile)
-    const { expires_at, id, key } = yield* ask((api) =>
-      api.keys.mint({
-        payload: {
-          name: options.name,
-          scope: options.scope,
-          expires_in: Option.getOrNull(Option.map(options.expires, (life) => Math.round(Duration.toSeconds(life))))
-        }
-      })
-    )
-    const until = expires_at?.toISOString() ?? null
-    yield* handOver(
-      "key",
-      { id, name: options.name, scope: options.scope, expires_at: until, key },
-      options.keyFile,
-      `The new key is ${id}; it is taken ${until === null ? "until it is revoked" : `until ${until}`}.`
-    )
-  }, withFarm)
+  Effect.fnUntraced(
+    function* (options) {
+      yield* reserve(options.keyFile)
+      const { expires_at, id, key } = yield* ask((api) =>
+        api.keys.mint({
+          payload: {
+            name: options.name,
+            scope: options.scope,
+            expires_in: Option.getOrNull(Option.map(options.expires, (life) => Math.round(Duration.toSeconds(life))))
+          }
+        })
+      )
+      const until = expires_at?.toISOString() ?? null
+      yield* handOver(
+        "key",
+        { id, name: options.name, scope: options.scope, expires_at: until, key },
+        options.keyFile,
+        `The new key is ${id}; it is taken ${until === null ? "until it is revoked" : `until ${until}`}.`
+      )
+    },
+    Effect.scoped,
+    withFarm
+  )
 ).pipe(
   Command.withDescription("Make a key that is shown where the admin secret is asked for"),
   Command.withExamples([

@@ -1,7 +1,7 @@
 /** Keys on their way: one that was minted to whoever asked for it, and one that somebody has to the farm. */
 import { Effect, Option } from "effect"
 import { Flag } from "effect/cli"
-import { readFile, writeFile } from "node:fs/promises"
+import { readFile, rm, stat, writeFile } from "node:fs/promises"
 import { print } from "../output/Json.ts"
 import { Refused } from "./problems.ts"
 
@@ -10,13 +10,21 @@ export const keyFile = Flag.String("key-file").pipe(
   Flag.optional
 )
 
+/** A file without a key would be in the way of the next try. */
+const removeEmpty = async (file: string) => {
+  if ((await stat(file)).size === 0) await rm(file)
+}
+
 /** A key that cannot be kept would be lost: whoever asks is told so before it is made. */
 export const reserve = Effect.fnUntraced(function* (file: Option.Option<string>) {
   if (Option.isNone(file)) return
-  yield* Effect.tryPromise({
-    try: () => writeFile(file.value, "", { mode: 0o600, flag: "wx" }),
-    catch: (cause) => new Refused({ problem: `--key-file ${file.value} cannot be made: ${String(cause)}` })
-  })
+  yield* Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () => writeFile(file.value, "", { mode: 0o600, flag: "wx" }),
+      catch: (cause) => new Refused({ problem: `--key-file ${file.value} cannot be made: ${String(cause)}` })
+    }),
+    () => Effect.ignore(Effect.tryPromise(() => removeEmpty(file.value)))
+  )
 })
 
 /** A key that somebody has already. */

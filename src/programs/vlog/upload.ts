@@ -4,6 +4,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import { stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { makeTransfer } from "../../adapters/terminal/Transfer.ts"
+import { Text } from "../../adapters/worker-api/contract/Fields.ts"
 import { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { Json, print } from "../output/Json.ts"
 import { asFile } from "../start/sources.ts"
@@ -55,7 +56,8 @@ export const uploadCommand = Command.make(
   {
     files: Argument.String("file").pipe(Argument.withDescription("Videos to upload"), Argument.atLeast(1)),
     title: Flag.String("title").pipe(
-      Flag.withDescription("What people call it; its file's name without one. For one file only"),
+      Flag.withDescription("What people call it; without it, the name of the file. For one file only"),
+      Flag.withSchema(Text(200)),
       Flag.optional
     ),
     priority: Flag.Int("priority").pipe(

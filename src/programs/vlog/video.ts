@@ -1,6 +1,7 @@
 /** `vlog video`: what was uploaded, and what became of it. */
 import { Clock, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag, Prompt } from "effect/cli"
+import { Text } from "../../adapters/worker-api/contract/Fields.ts"
 import { JobAnswer } from "../../adapters/worker-api/contract/Jobs.ts"
 import { VideoDetail, VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { VideoStatus } from "../../domain/videos/Video.ts"
@@ -28,7 +29,11 @@ const listCommand = Command.make(
       Flag.withDescription("Only those that are in this state"),
       Flag.optional
     ),
-    search: Flag.String("search").pipe(Flag.withDescription("Only those with this in slug or title"), Flag.optional),
+    search: Flag.String("search").pipe(
+      Flag.withDescription("Only those with this in slug or title"),
+      Flag.withSchema(Text(200)),
+      Flag.optional
+    ),
     ...pageFlags
   },
   Effect.fnUntraced(function* ({ limit, offset, search, status }) {

@@ -2,7 +2,9 @@
 import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { WorkerAnswer } from "../../adapters/worker-api/contract/Admin.ts"
+import { Text } from "../../adapters/worker-api/contract/Fields.ts"
 import { print } from "../output/Json.ts"
+import { time } from "../settings/bounds.ts"
 import { handOver, keyFile, readKey, reserve } from "./keyFile.ts"
 import { workerFacts, workerTable } from "./workerText.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
@@ -31,9 +33,13 @@ const findWorker = Effect.fnUntraced(function* (wanted: string) {
 const registerCommand = Command.make(
   "register",
   {
-    name: Argument.String("name").pipe(Argument.withDescription("What people call it"), Argument.optional),
+    name: Argument.String("name").pipe(
+      Argument.withDescription("What people call it"),
+      Argument.withSchema(Text(100)),
+      Argument.optional
+    ),
     type: Flag.Literals("type", ["remote", "local"]).pipe(
-      Flag.withDescription("Whether it runs on the same machine as the Worker API"),
+      Flag.withDescription("Whether it runs on the same machine as the Worker API; remote unless said otherwise"),
       Flag.withDefault("remote" as const)
     ),
     keyFile,
@@ -42,19 +48,23 @@ const registerCommand = Command.make(
       Flag.optional
     )
   },
-  Effect.fnUntraced(function* (options) {
-    const worker = { worker_name: Option.getOrNull(options.name), worker_type: options.type }
-    if (Option.isSome(options.bringKey)) {
-      if (Option.isSome(options.keyFile))
-        return yield* new Refused({ problem: "--key-file is for a new key: with --bring-key there is none" })
-      const brought = yield* readKey(options.bringKey.value)
-      const { worker_id } = yield* ask((api) => api.admin.register({ payload: { ...worker, api_key: brought } }))
-      return yield* print({ worker_id }, () => `The new worker is ${worker_id}. It goes on with the key that it has.`)
-    }
-    yield* reserve(options.keyFile)
-    const { api_key, worker_id } = yield* ask((api) => api.admin.register({ payload: worker }))
-    yield* handOver("api_key", { worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
-  }, withFarm)
+  Effect.fnUntraced(
+    function* (options) {
+      const worker = { worker_name: Option.getOrNull(options.name), worker_type: options.type }
+      if (Option.isSome(options.bringKey)) {
+        if (Option.isSome(options.keyFile))
+          return yield* new Refused({ problem: "--key-file is for a new key: with --bring-key there is none" })
+        const brought = yield* readKey(options.bringKey.value)
+        const { worker_id } = yield* ask((api) => api.admin.register({ payload: { ...worker, api_key: brought } }))
+        return yield* print({ worker_id }, () => `The new worker is ${worker_id}. It goes on with the key that it has.`)
+      }
+      yield* reserve(options.keyFile)
+      const { api_key, worker_id } = yield* ask((api) => api.admin.register({ payload: worker }))
+      yield* handOver("api_key", { worker_id, api_key }, options.keyFile, `The new worker is ${worker_id}.`)
+    },
+    Effect.scoped,
+    withFarm
+  )
 ).pipe(
   Command.withDescription("Make a worker, and the key that it works with"),
   Command.withExamples([
@@ -115,28 +125,34 @@ const rotateCommand = Command.make(
   {
     worker: WorkerArgument,
     overlap: Flag.String("overlap").pipe(
-      Flag.withDescription("How long the keys of before are still taken, like 2 hours; at most 30 days"),
-      Flag.withSchema(Schema.DurationFromString),
+      Flag.withDescription(
+        "How long the keys of before are still taken, like 2 hours; a day without it, at most 30 days"
+      ),
+      Flag.withSchema(time("0 seconds", "30 days")),
       Flag.withDefault(Duration.days(1))
     ),
     keyFile
   },
-  Effect.fnUntraced(function* (options) {
-    const worker = yield* findWorker(options.worker)
-    yield* reserve(options.keyFile)
-    const { api_key, others_expire_at, worker_id } = yield* ask((api) =>
-      api.admin.rotate({
-        params: { worker_id: worker.worker_id },
-        query: { overlap: Math.round(Duration.toSeconds(options.overlap)) }
-      })
-    )
-    yield* handOver(
-      "api_key",
-      { worker_id, api_key, others_expire_at: others_expire_at.toISOString() },
-      options.keyFile,
-      `${options.worker} has a new key; those of before are taken until ${others_expire_at.toISOString()}.`
-    )
-  }, withFarm)
+  Effect.fnUntraced(
+    function* (options) {
+      const worker = yield* findWorker(options.worker)
+      yield* reserve(options.keyFile)
+      const { api_key, others_expire_at, worker_id } = yield* ask((api) =>
+        api.admin.rotate({
+          params: { worker_id: worker.worker_id },
+          query: { overlap: Math.round(Duration.toSeconds(options.overlap)) }
+        })
+      )
+      yield* handOver(
+        "api_key",
+        { worker_id, api_key, others_expire_at: others_expire_at.toISOString() },
+        options.keyFile,
+        `${options.worker} has a new key; those of before are taken until ${others_expire_at.toISOString()}.`
+      )
+    },
+    Effect.scoped,
+    withFarm
+  )
 ).pipe(
   Command.withDescription("Give a worker a new key; those of before go on for a while"),
   Command.withExamples([

@@ -46,4 +46,39 @@ layer(testServer())("vlog key", (it) => {
       assert.notInclude(stdout, read.key)
     })
   )
+
+  it.effect("refuses what the API would not take, by the name of the flag", () =>
+    Effect.gen(function* () {
+      const { address } = yield* TestServer
+      const env = { VLOG_API_URL: address, VLOG_WORKER_ADMIN_SECRET: adminSecret }
+      for (const [flag, args] of [
+        ["--expires", ["key", "create", "ann", "--expires", "10 seconds"]],
+        ["<name>", ["key", "create", "x".repeat(101)]],
+        ["<name>", ["worker", "register", "x".repeat(101)]],
+        ["--overlap", ["worker", "rotate", "one", "--overlap", "31 days"]],
+        ["--search", ["video", "list", "--search", "x".repeat(201)]],
+        ["--title", ["video", "upload", "x.mp4", "--title", "x".repeat(201)]]
+      ] as const) {
+        const { exitCode, stderr } = yield* vlog(args, { env })
+        assert.strictEqual(exitCode, 1, stderr)
+        assert.match(stderr, new RegExp(`^error: Invalid value for .* ?${flag}: "[^"]+"\\. Expected a `), flag)
+        assert.notInclude(stderr, "Schema")
+      }
+    })
+  )
+
+  it.effect("leaves no empty file where no key was made", () =>
+    Effect.gen(function* () {
+      const { address } = yield* TestServer
+      const file = join(yield* folder, "ann.key")
+      const as = (secret: string) =>
+        vlog(["key", "create", "ann", "--key-file", file], {
+          env: { VLOG_API_URL: address, VLOG_WORKER_ADMIN_SECRET: secret }
+        })
+      assert.strictEqual((yield* as("another-secret-of-others")).exitCode, 77)
+      const made = yield* as(adminSecret)
+      assert.strictEqual(made.exitCode, 0, made.stderr)
+      assert.match(yield* Effect.promise(() => readFile(file, "utf8")), /^vlogr_/)
+    })
+  )
 })
