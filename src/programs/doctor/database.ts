@@ -6,7 +6,7 @@ import { clockFinding } from "./clock.ts"
 import { type Finding, ok, problem, skipped, warning } from "./Finding.ts"
 
 /** The oldest that its makers still mend. */
-const oldestMajor = 14
+const oldestMajor = 15
 
 const Answer = Schema.Struct({ version: Schema.String, number: Schema.Int, now: Schema.Date })
 
