@@ -33,12 +33,24 @@ export const CheckResult = Schema.Struct({
 })
 export interface CheckResult extends Schema.Schema.Type<typeof CheckResult> {}
 
+const passed = (results: ReadonlyArray<CheckResult>, check: Check) =>
+  results.some((result) => result.check === check && result.outcome === "passed")
+
 /** The highest level that was passed together with all below it. */
 export const levelReached = (results: ReadonlyArray<CheckResult>): number => {
-  const passed = (check: Check) => results.some((result) => result.check === check && result.outcome === "passed")
-  const missing = levels.findIndex((check) => !passed(check))
+  const missing = levels.findIndex((check) => !passed(results, check))
   return missing === -1 ? highestLevel : missing
 }
 
 export const failureOf = (results: ReadonlyArray<CheckResult>): CheckResult | undefined =>
   results.find((result) => result.outcome === "failed")
+
+/**
+ * Whether a check that fails `now` says something of the machine on which it ran, and nothing of the backup: the very
+ * bytes that it passed `before` are still there. The rows are another matter, being what tells of a forged digest.
+ */
+export const isElsewhere = (
+  { check }: CheckResult,
+  now: ReadonlyArray<CheckResult>,
+  before: ReadonlyArray<CheckResult>
+): boolean => check !== "fingerprint" && passed(now, "digest") && passed(before, check)

@@ -2,7 +2,7 @@
 import { Clock, Effect } from "effect"
 import { type BackupName, packingOf } from "../backups/BackupName.ts"
 import { BackupRefused } from "../backups/Refusal.ts"
-import { type CheckResult, failureOf, levelReached } from "../backups/Verification.ts"
+import { type CheckResult, failureOf, isElsewhere, levelReached } from "../backups/Verification.ts"
 import type { BackupSession } from "../ports/BackupDatabase.ts"
 import type { BackupCipher } from "../ports/BackupCipher.ts"
 import { BackupStore } from "../ports/BackupStore.ts"
@@ -28,6 +28,9 @@ const select = (all: ReadonlyArray<Found>, selection: Selection): ReadonlyArray<
   if (selection === "newest") return all.filter(({ backup }) => backup._tag === "Backup").slice(0, 1)
   return all.filter(({ backup }) => backup.name === selection)
 }
+
+const advice =
+  " (the same bytes passed before, so the backup still counts: look at the server that BACKUP_SCRATCH names, its memory and its disk)"
 
 const verifyOne = Effect.fn("verifyBackup")(function* (
   { backup, shelf }: Found,
@@ -55,9 +58,10 @@ const verifyOne = Effect.fn("verifyBackup")(function* (
     const unread = checks.find(({ check, outcome }) => check === "contents" && outcome === "skipped")?.problem ?? null
     return { name, level, problem: null, unread, checks }
   }
-  const problem = `${failure.check}: ${failure.problem}`
-  yield* Effect.logError("a backup is damaged", { name, problem })
-  yield* shelf.writeManifest({ ...manifest, rejection: { at: now, problem } })
+  const elsewhere = isElsewhere(failure, checks, manifest.checks)
+  const problem = `${failure.check}: ${failure.problem}${elsewhere ? advice : ""}`
+  yield* Effect.logError(elsewhere ? "a backup could not be tried" : "a backup is damaged", { name, problem })
+  if (!elsewhere) yield* shelf.writeManifest({ ...manifest, rejection: { at: now, problem } })
   return { name, level: levelReached(checks), problem, unread: null, checks }
 })
 

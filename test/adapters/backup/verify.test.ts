@@ -1,6 +1,8 @@
+import { mkdtempSync, rmSync } from "node:fs"
 import { copyFile, readFile, rm, truncate, writeFile } from "node:fs/promises"
 import { createHash } from "node:crypto"
-import { join } from "node:path"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { Db } from "../../../src/adapters/postgres/Db.ts"
@@ -149,6 +151,34 @@ describe("verification", () => {
       )
     }).pipe(inDatabase)
   )
+
+  it.live("blames no backup for a restore that fails although its bytes were restored before", () => {
+    const folder = mkdtempSync(join(tmpdir(), "vlog-killed-"))
+    const programs = process.env["PATH"]!
+    const change = { PATH: `${folder}${delimiter}${programs}` }
+    return Effect.gen(function* () {
+      const store = yield* BackupStore
+      yield* withRows
+      const proved = yield* backUp({ level: 4 })
+      const unproved = yield* backUp({ level: 2 })
+      yield* Effect.promise(() => writeFile(join(folder, "pg_restore"), "#!/bin/sh\nkill -9 $$\n", { mode: 0o755 }))
+      const results = yield* verify(6)
+      assert.deepStrictEqual(
+        results.map(({ name, problem }) => [name, problem?.startsWith("restore: pg_restore was ended by SIGKILL")]),
+        [
+          [unproved.name, true],
+          [proved.name, true]
+        ]
+      )
+      const rejected = (yield* store.list).flatMap((backup) =>
+        backup._tag === "Backup" && backup.manifest.rejection !== null ? [backup.name] : []
+      )
+      assert.deepStrictEqual(rejected, [unproved.name])
+    }).pipe(
+      Effect.provide(backupLayer({ database: TestDatabase.layerEmpty, change })),
+      Effect.ensuring(Effect.sync(() => rmSync(folder, { recursive: true })))
+    )
+  })
 
   it.live("marks a damaged backup, which then counts no more and is pruned", () =>
     Effect.gen(function* () {
