@@ -28,8 +28,9 @@ import { RateLimits } from "../adapters/worker-api/server/RateLimits.ts"
 import { ApiSettings, ArchiveBounds, MetricsToken } from "../adapters/worker-api/server/Settings.ts"
 import { tellAttempts } from "../domain/programs/TellAttempts.ts"
 import { launch } from "./launch.ts"
-import { apiSettings, version } from "./settings/api.ts"
+import { apiSettings } from "./settings/api.ts"
 import { sampling } from "./telemetry.ts"
+import { version } from "./version.ts"
 
 /** The schema is brought up to date before anything reads it. */
 const database = (options: Pick<DbOptions, "url" | "max">) =>

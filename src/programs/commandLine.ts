@@ -4,9 +4,10 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Layer } from "effect"
 import { CliOutput, Command, type GlobalFlag } from "effect/cli"
 import type { HttpClient } from "effect/http"
+import type { Expected } from "./exit/Expected.ts"
 import { launch } from "./launch.ts"
 import { Json } from "./output/Json.ts"
-import { version } from "./settings/api.ts"
+import { version } from "./version.ts"
 
 /** Said twice otherwise, as in "Expected: Schema validation failed: Expected a value between 1 and 200". */
 const plain = ({ message }: { readonly message: string }) =>
@@ -30,11 +31,6 @@ const services = Layer.mergeAll(
   CliOutput.layerPresenter(presenter),
   CliOutput.layer(CliOutput.defaultFormatter({ globalFlags: "summary" }))
 )
-
-interface Expected {
-  readonly _tag: string
-  readonly message: string
-}
 
 /** Runs the command that the arguments name. */
 export const commandLine = <Name extends string, Input, ContextInput, E extends Expected>(

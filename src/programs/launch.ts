@@ -2,6 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Cause, Config, Console, Effect, Exit, Layer, Logger, Option, References, Runtime } from "effect"
 import { jsonOnStderr, jsonOnStdout } from "../adapters/telemetry/Logs.ts"
+import type { Expected } from "./exit/Expected.ts"
 import { readAll } from "./settings/readAll.ts"
 import { telemetry } from "./telemetry.ts"
 
@@ -74,11 +75,6 @@ const interruptedExitCode = 143
 
 /** A service runs until it is stopped, a command until it is done. */
 type ProgramKind = "service" | "command"
-
-interface Expected {
-  readonly _tag: string
-  readonly message: string
-}
 
 /** Expected failures are told in one message; a stack trace is for faults of ours. */
 const explain = (cause: Cause.Cause<Expected>) =>

@@ -1,26 +1,24 @@
 /** The whole farm on one machine: a database, the Worker API and a worker, with real videos put through it. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Layer, Redacted, References, Stream } from "effect"
+import { Console, Effect, Layer, Redacted, References, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import { EmbeddedPostgres } from "../adapters/postgres/EmbeddedPostgres.ts"
 import { Subprocess } from "../adapters/process/Subprocess.ts"
-import { makeDisplay } from "../adapters/terminal/Display.ts"
 import type { ShownJob } from "../adapters/terminal/JobLines.ts"
 import { makeClient } from "../adapters/worker-api/client/Client.ts"
-import type { VideoWithJob } from "../adapters/worker-api/contract/Videos.ts"
-import type { JobId } from "../domain/ids.ts"
-import { type Job, shown } from "./jobs/shown.ts"
+import { VideoCodec } from "../domain/media/Codec.ts"
 import { launch } from "./launch.ts"
-import { version } from "./settings/api.ts"
 import { assertFfmpeg, assertPortFree, awaitHealthy, startProgram } from "./start/children.ts"
 import { adminSecretOf, loadSecrets, prepareFolder, sampleVideo, saveSecrets, type Secrets } from "./start/folder.ts"
+import { follow } from "./start/follow.ts"
 import { checkSources } from "./start/sources.ts"
 import { startError } from "./start/StartError.ts"
 import { type Farm, upload } from "./start/uploads.ts"
+import { version } from "./version.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -40,59 +38,6 @@ const workerKey = Effect.fnUntraced(
     error._tag === "StartError" ? error : startError(`The worker could not be registered: ${error.message}`)
   )
 )
-
-const published = (slug: string): ShownJob => ({
-  name: slug,
-  status: "done",
-  step: null,
-  percent: 100,
-  renditions: [],
-  problem: null
-})
-
-const deleted = (id: JobId) => startError(`Job ${id} was deleted with its video`)
-
-/** Until its stream ends, which it does before the job when an hour is over. Tells whether it was the job that ended. */
-const listen = (farm: Farm, id: JobId, tell: (job: Job) => Effect.Effect<void>) =>
-  Effect.suspend(() => {
-    let ended = false
-    return farm.client.jobs.follow({ params: { job_id: id } }).pipe(
-      Effect.flatMap(
-        Stream.runForEach((event) => {
-          if (event.event === "gone") return deleted(id)
-          ended = event.event === "end"
-          return tell(event.data)
-        })
-      ),
-      Effect.map(() => ended)
-    )
-  })
-
-/** Shows the jobs until each has ended. One that is published already may have no job any more. */
-const follow = Effect.fnUntraced(function* (farm: Farm, uploads: ReadonlyArray<typeof VideoWithJob.Type>) {
-  const display = makeDisplay(process.stdout)
-  const states = new Map(
-    uploads.map(({ job, video }) => [video.slug, job === null ? published(video.slug) : shown(job)])
-  )
-  const all = Effect.suspend(() => display([...states.values()]))
-  const tell = (job: Job) => {
-    states.set(job.video_slug, shown(job))
-    return all
-  }
-  yield* all
-  yield* Effect.forEach(
-    uploads.flatMap(({ job }) => job ?? []),
-    ({ id }) => Effect.repeat(listen(farm, id, tell), { until: (ended) => ended }),
-    { concurrency: "unbounded", discard: true }
-  ).pipe(
-    Effect.mapError((error) =>
-      error._tag === "StartError"
-        ? error
-        : startError(`The jobs cannot be followed: ${error instanceof Error ? error.message : error._tag}`)
-    )
-  )
-  return [...states.values()]
-})
 
 const addresses = (farm: Farm, jobs: ReadonlyArray<ShownJob>) => [
   "",
@@ -124,13 +69,15 @@ const transcodeAll = Effect.fnUntraced(function* (
   return yield* Effect.never
 })
 
-const run = Effect.fnUntraced(function* (options: {
-  readonly videos: ReadonlyArray<string>
+interface Options {
   readonly once: boolean
   readonly port: number
-  readonly data: string
-  readonly codec: "h264" | "hevc" | "av1"
-}) {
+  readonly codec: VideoCodec
+}
+
+const run = Effect.fnUntraced(function* (
+  options: Options & { readonly videos: ReadonlyArray<string>; readonly data: string }
+) {
   yield* assertFfmpeg
   const named = yield* checkSources(options.videos)
   yield* assertPortFree(options.port)
@@ -143,13 +90,9 @@ const run = Effect.fnUntraced(function* (options: {
   )
 })
 
-const farm = Effect.fnUntraced(function* (options: {
-  readonly folder: string
-  readonly sources: ReadonlyArray<string>
-  readonly once: boolean
-  readonly port: number
-  readonly codec: "h264" | "hevc" | "av1"
-}) {
+const farm = Effect.fnUntraced(function* (
+  options: Options & { readonly folder: string; readonly sources: ReadonlyArray<string> }
+) {
   const { folder } = options
   const address = `http://localhost:${options.port}`
   const secrets = { ...(yield* loadSecrets(folder)), address }
@@ -210,13 +153,17 @@ const start = Command.make(
       Flag.withDescription("Exit when the jobs have ended: 0 when all were published"),
       Flag.withDefault(false)
     ),
-    port: Flag.Int("port").pipe(Flag.withDescription("Port of the Worker API and the pages"), Flag.withDefault(9002)),
+    port: Flag.Int("port").pipe(
+      Flag.withDescription("Port of the Worker API and the pages; 9002 without it"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 65_535 }))),
+      Flag.withDefault(9002)
+    ),
     data: Flag.String("data").pipe(
-      Flag.withDescription("Folder for database, media and logs"),
+      Flag.withDescription("Folder for database, media and logs; ./data of the project without it"),
       Flag.withDefault("data")
     ),
-    codec: Flag.Literals("codec", ["h264", "hevc", "av1"]).pipe(
-      Flag.withDescription("Codec of the ladder"),
+    codec: Flag.Literals("codec", VideoCodec.literals).pipe(
+      Flag.withDescription("Codec of the ladder; h264 without it"),
       Flag.withDefault("h264" as const)
     )
   },

@@ -1,8 +1,8 @@
 /** Whether and what a program tells to an OpenTelemetry collector. */
 import { Effect, Layer, References, Schedule } from "effect"
-import pkg from "../../package.json" with { type: "json" }
 import { Sampler } from "../adapters/telemetry/Sampler.ts"
 import { telemetrySettings } from "./settings/telemetry.ts"
+import { version } from "./version.ts"
 
 /** Nobody would see the spans: none are made. */
 const off = Layer.succeed(References.TracerEnabled)(false)
@@ -19,7 +19,7 @@ export const telemetry = (program: string) =>
       )
       const identity = {
         serviceName: process.env["OTEL_SERVICE_NAME"] || `vlog-${program}`,
-        serviceVersion: pkg.version,
+        serviceVersion: version,
         attributes: attributesOf(process.env)
       }
       const exporting = layer(process.env, signals, identity)

@@ -1,7 +1,6 @@
 /** A worker. */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Deferred, Effect, Layer } from "effect"
-import pkg from "../../package.json" with { type: "json" }
 import { readAllowance } from "../adapters/cgroup/Limits.ts"
 import * as Probe from "../adapters/ffmpeg/Probe.ts"
 import * as Sandbox from "../adapters/ffmpeg/Sandbox.ts"
@@ -19,6 +18,7 @@ import { WorkerState } from "../domain/workers/WorkerState.ts"
 import { launch } from "./launch.ts"
 import { workerSettings } from "./settings/worker.ts"
 import { sampling } from "./telemetry.ts"
+import { version } from "./version.ts"
 
 /** Completes with the second signal: the first lets the task in hand go on for a while. */
 const secondSignal = Effect.gen(function* () {
@@ -54,12 +54,10 @@ const machine = (settings: Effect.Success<typeof workerSettings>, sandbox: Sandb
   )
   const { address, healthPort } = settings
   const ops =
-    healthPort === null
-      ? Layer.empty
-      : Ops.layer({ version: pkg.version, address, port: healthPort, confinement: sandbox.report })
+    healthPort === null ? Layer.empty : Ops.layer({ version, address, port: healthPort, confinement: sandbox.report })
   return Layer.mergeAll(
     SegmentInspector.layer,
-    Layer.merge(ops, sampling).pipe(Layer.provide(Gauges.layer(pkg.version)))
+    Layer.merge(ops, sampling).pipe(Layer.provide(Gauges.layer(version)))
   ).pipe(Layer.provideMerge(abilities))
 }
 

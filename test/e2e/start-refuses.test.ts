@@ -131,11 +131,14 @@ describe.concurrent("npm start refuses", { timeout: 120_000 }, () => {
     })
   })
 
-  it("a word that is no option, with the help", async () => {
+  it.each([
+    ["a word that is no option", ["--onec"], "--once"],
+    ["a port that there cannot be", ["--port", "99999"], "between 1 and 65535"]
+  ])("%s, with the help", async (_, args, says) => {
     const data = inFolder("data-option")
-    const { code, output } = await runToEnd("start", ["--onec", "--data", data])
+    const { code, output } = await runToEnd("start", [...args, "--data", data])
     assert.isAbove(code ?? 0, 0)
-    assert.include(output, "--once")
+    assert.include(output, says)
     assert.notMatch(output, /^\s+at /m)
     assert.notInclude(await readdir(folder), "data-option")
   })

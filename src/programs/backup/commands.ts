@@ -15,7 +15,7 @@ import { pruneBackups, pruneShelf } from "../../domain/programs/PruneBackups.ts"
 import { restoreBackup } from "../../domain/programs/RestoreBackup.ts"
 import { noteFailure, runBackup } from "../../domain/programs/RunBackup.ts"
 import { verifyBackups } from "../../domain/programs/VerifyBackups.ts"
-import { leaveMetrics } from "../metrics/textfile.ts"
+import { leaveMetrics } from "../output/textfile.ts"
 import { createSettings, policySettings, storeSettings } from "../settings/backup.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { print } from "../output/Json.ts"
@@ -68,7 +68,7 @@ const createCommand = Command.make("create", {}, create).pipe(
   Command.withDescription("Back the database up, prove that the backup can be restored, and remove old ones"),
   Command.withExamples([
     {
-      command: "backup create",
+      command: "vlog backup create",
       description: "Into the folder of BACKUP_PATH, and into the bucket where one is named"
     }
   ])
@@ -93,7 +93,7 @@ const listCommand = Command.make(
   )
 ).pipe(
   Command.withDescription("Show the backups: level reached, size, age, duration"),
-  Command.withExamples([{ command: "backup list", description: "How good each of them is, and how old" }])
+  Command.withExamples([{ command: "vlog backup list", description: "How good each of them is, and how old" }])
 )
 
 const verifyCommand = Command.make(
@@ -103,7 +103,7 @@ const verifyCommand = Command.make(
     backup: Argument.optional(BackupArgument),
     all: Flag.Boolean("all").pipe(Flag.withDescription("All backups, not only the newest"), Flag.withDefault(false)),
     level: Flag.Int("level").pipe(
-      Flag.withDescription("The highest level to try: 2 reads the bytes, 6 restores and compares"),
+      Flag.withDescription("The highest level to try, 6 without it: 2 reads the bytes, 6 restores and compares"),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: highestLevel }))),
       Flag.withDefault(highestLevel)
     )
@@ -144,8 +144,8 @@ const verifyCommand = Command.make(
 ).pipe(
   Command.withDescription("Look again at backups that were good: disks rot"),
   Command.withExamples([
-    { command: "backup verify --all --level 3", description: "Once a week: read all of them" },
-    { command: "backup verify --from copy", description: "The newest, from the bucket" }
+    { command: "vlog backup verify --all --level 3", description: "Once a week: read all of them" },
+    { command: "vlog backup verify --from copy", description: "The newest, from the bucket" }
   ])
 )
 
@@ -171,7 +171,7 @@ const pruneCommand = Command.make(
   )
 ).pipe(
   Command.withDescription("Remove backups that are too old or damaged, as after each new one"),
-  Command.withExamples([{ command: "backup prune --dry-run", description: "Which would go" }])
+  Command.withExamples([{ command: "vlog backup prune --dry-run", description: "Which would go" }])
 )
 
 const restoreCommand = Command.make(
@@ -180,7 +180,10 @@ const restoreCommand = Command.make(
     dryRun,
     from,
     backup: Argument.optional(BackupArgument),
-    into: Flag.String("into").pipe(Flag.withDescription("Name of the new database"), Flag.optional),
+    into: Flag.String("into").pipe(
+      Flag.withDescription("Name of the new database; one with the time in it without this"),
+      Flag.optional
+    ),
     tables: Flag.String("tables").pipe(
       Flag.withDescription("Only these tables, separated by commas, without their indexes"),
       Flag.optional
@@ -233,9 +236,9 @@ const restoreCommand = Command.make(
     "Restore the newest or the named backup into a new database; the live one is never written to"
   ),
   Command.withExamples([
-    { command: "backup restore --dry-run", description: "See what would be done" },
-    { command: "backup restore --into vlog_yesterday", description: "Look at the past beside the present" },
-    { command: "backup restore --swap", description: "Replace the live database; the old one is kept" }
+    { command: "vlog backup restore --dry-run", description: "See what would be done" },
+    { command: "vlog backup restore --into vlog_yesterday", description: "Look at the past beside the present" },
+    { command: "vlog backup restore --swap", description: "Replace the live database; the old one is kept" }
   ])
 )
 
@@ -263,7 +266,7 @@ const drillCommand = Command.make(
   )
 ).pipe(
   Command.withDescription("Restore the newest backup on a throw-away server and take the time (RTO, RPO)"),
-  Command.withExamples([{ command: "backup drill", description: "Once a month" }])
+  Command.withExamples([{ command: "vlog backup drill", description: "Once a month" }])
 )
 
 export const backup = Command.make("backup", {}, create).pipe(

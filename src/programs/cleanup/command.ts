@@ -13,7 +13,7 @@ import { tellAttempts } from "../../domain/programs/TellAttempts.ts"
 import { timed } from "../../domain/programs/timed.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { updateCleanup } from "./metrics.ts"
-import { leaveMetrics } from "../metrics/textfile.ts"
+import { leaveMetrics } from "../output/textfile.ts"
 import { print } from "../output/Json.ts"
 import { cleanupSettings } from "../settings/cleanup.ts"
 
@@ -84,7 +84,7 @@ export const cleanupCommand = Command.make(
       "found a breach, 69 the database does not answer, 73 the storage cannot be read or written, 78 a setting is wrong"
   ),
   Command.withExamples([
-    { command: "cleanup --dry-run", description: "What it would do" },
-    { command: "cleanup --json", description: "From a scheduler, every five minutes" }
+    { command: "vlog cleanup --dry-run", description: "What it would do" },
+    { command: "vlog cleanup --json", description: "From a scheduler, every five minutes" }
   ])
 )

@@ -2,7 +2,7 @@
 import { Clock, Effect, Option } from "effect"
 import { makeClient } from "../../adapters/worker-api/client/Client.ts"
 import { loggedIn } from "../../adapters/worker-api/client/Connection.ts"
-import { version } from "../settings/api.ts"
+import { version } from "../version.ts"
 import { inTime, type Place } from "../vlog/Farm.ts"
 import { toProblem, type WireError } from "../vlog/problems.ts"
 import { clockFinding } from "./clock.ts"

@@ -1,5 +1,6 @@
 /** What the exit code of a command means; those of sysexits.h where they fit. */
 import { Effect, Runtime } from "effect"
+import type { Expected } from "./Expected.ts"
 
 const codes: Readonly<Record<string, number>> = {
   VerificationFailed: 65,
@@ -24,11 +25,6 @@ const codes: Readonly<Record<string, number>> = {
   SettingsInvalid: 78,
   ToolMissing: 78,
   MigrationError: 78
-}
-
-interface Expected {
-  readonly _tag: string
-  readonly message: string
 }
 
 /** An expected error with an exit code of its own. */

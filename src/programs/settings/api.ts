@@ -1,6 +1,5 @@
 /** What the environment says to the Worker API. */
 import { ByteSize, Config, Duration, Effect, Option, Schema } from "effect"
-import pkg from "../../../package.json" with { type: "json" }
 import {
   defaultLimits,
   type LimitClass,
@@ -11,8 +10,6 @@ import { time, whole } from "./bounds.ts"
 import { readAll } from "./readAll.ts"
 
 const Secret = Schema.RedactedFromValue(Schema.String.pipe(Schema.check(Schema.isMinLength(16))))
-
-export const version = pkg.version
 
 const rate = (name: string, kind: LimitClass) =>
   Config.schema(RateLimitText, name).pipe(Config.map(parseRate), Config.withDefault(defaultLimits[kind]))

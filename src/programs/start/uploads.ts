@@ -1,12 +1,16 @@
 /** Puts a file into the farm by its HTTP interface, once. */
-import { Effect, type Redacted } from "effect"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Effect, Redacted, Schema, Stream } from "effect"
+import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
+import { stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { pipeline } from "node:stream/promises"
 import type { makeClient } from "../../adapters/worker-api/client/Client.ts"
+import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
+import { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { Sha256 } from "../../domain/ids.ts"
-import { decodeSent, sendVideo } from "../upload/sendVideo.ts"
 import { startError } from "./StartError.ts"
 
 const digest = (path: string) =>
@@ -27,26 +31,44 @@ export interface Farm {
   readonly client: Effect.Success<ReturnType<typeof makeClient>>
 }
 
-const send = Effect.fnUntraced(function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
+type Say = (line: string) => Effect.Effect<void>
+
+/** Says each tenth of what takes a while. */
+const announcing = (name: string, total: number, say: Say) => {
+  let sent = 0
   let told = 0
-  const response = yield* sendVideo({
-    address: farm.address,
-    secret: farm.adminSecret,
-    path,
-    sent: (bytes, total) => {
-      const tenth = Math.floor((bytes / total) * 10)
-      if (total < 50e6 || tenth === told) return Effect.void
-      told = tenth
-      return say(`${basename(path)}: uploaded ${megabytes(bytes)} of ${megabytes(total)}`)
-    }
-  })
-  if (response.status !== 201) return yield* startError(`${basename(path)} was refused: ${yield* response.text}`)
+  return (chunk: Uint8Array) => {
+    sent += chunk.length
+    const tenth = Math.floor((sent / total) * 10)
+    if (total < 50e6 || tenth === told) return Effect.void
+    told = tenth
+    return say(`${name}: uploaded ${megabytes(sent)} of ${megabytes(total)}`)
+  }
+}
+
+const decodeSent = Schema.decodeUnknownEffect(VideoWithJob)
+
+/** Read as it is sent, so that its size does not matter. */
+const send = Effect.fnUntraced(function* ({ address, adminSecret }: Farm, path: string, say: Say) {
+  const http = yield* HttpClient.HttpClient
+  const name = basename(path)
+  const { size } = yield* Effect.promise(() => stat(path))
+  const body = NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }).pipe(
+    Stream.tap(announcing(name, size, say))
+  )
+  const response = yield* HttpClientRequest.post(`${address}/api/videos`).pipe(
+    HttpClientRequest.setUrlParams({ filename: name }),
+    HttpClientRequest.setHeader(adminHeader, Redacted.value(adminSecret)),
+    HttpClientRequest.setBody(HttpBody.stream(body, "application/octet-stream", size)),
+    http.execute
+  )
+  if (response.status !== 201) return yield* startError(`${name} was refused: ${yield* response.text}`)
   return yield* decodeSent(yield* response.json)
 })
 
 /** The same bytes are never uploaded twice: what was there is gone on with. */
 export const upload = Effect.fnUntraced(
-  function* (farm: Farm, path: string, say: (line: string) => Effect.Effect<void>) {
+  function* (farm: Farm, path: string, say: Say) {
     const sha256 = yield* digest(path)
     const known = yield* farm.client.videos.list({ query: { sha256, limit: 1 } })
     const [found] = known.videos

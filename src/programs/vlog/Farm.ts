@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises"
 import { resolve } from "node:path"
 import { makeClient } from "../../adapters/worker-api/client/Client.ts"
 import { loggedIn, type Login } from "../../adapters/worker-api/client/Connection.ts"
+import type { Expected } from "../exit/Expected.ts"
 import { withExitCodes } from "../exit/exitCodes.ts"
 import { Address, withoutLogin } from "../settings/Address.ts"
 import { readAll, SettingsInvalid } from "../settings/readAll.ts"
@@ -130,6 +131,5 @@ export const ask = <A, E extends WireError>(
   Effect.flatMap(Farm, (farm) => inTime(farm)(Effect.mapError(request(farm.client), toProblem(farm))))
 
 /** For the handler of every command that asks the farm. */
-export const withFarm = <A, E extends { readonly _tag: string; readonly message: string }, R>(
-  handler: Effect.Effect<A, E, R>
-) => withExitCodes(Effect.provide(handler, Farm.layer))
+export const withFarm = <A, E extends Expected, R>(handler: Effect.Effect<A, E, R>) =>
+  withExitCodes(Effect.provide(handler, Farm.layer))

@@ -2,7 +2,7 @@
 import { Effect, Schedule, Schema, Stream } from "effect"
 import { makeDisplay } from "../../adapters/terminal/Display.ts"
 import type { JobId } from "../../domain/ids.ts"
-import { type Job, shown } from "../jobs/shown.ts"
+import { type Job, shown } from "../output/shownJob.ts"
 import { Json } from "../output/Json.ts"
 import { ask, Farm } from "./Farm.ts"
 import { NotThere, type Problem, unreachable } from "./problems.ts"

@@ -7,7 +7,7 @@ import { JobStatus } from "../../domain/jobs/Job.ts"
 import { print } from "../output/Json.ts"
 import { ApiAddress, ask, SecretFile, withFarm } from "./Farm.ts"
 import { pageFlags } from "./flags.ts"
-import type { Job } from "../jobs/shown.ts"
+import type { Job } from "../output/shownJob.ts"
 import { assertPublished, follow } from "./follow.ts"
 import { jobFacts, jobTable } from "./jobText.ts"
 
@@ -93,7 +93,7 @@ const retryCommand = Command.make(
     yield* print(encodeJob(retried), () => `Job ${job} (${retried.video_slug}) is ${retried.status} again.`)
   }, withFarm)
 ).pipe(
-  Command.withDescription("Queue a failed or cancelled job again, with all its attempts"),
+  Command.withDescription("Queue a failed or cancelled job again; it gets all its attempts anew"),
   Command.withExamples([{ command: "vlog job retry 12", description: "After its cause was mended" }])
 )
 
@@ -123,7 +123,7 @@ const priorityCommand = Command.make(
     yield* print(encodeJob(changed), () => `Job ${job} (${changed.video_slug}) has priority ${changed.priority}.`)
   }, withFarm)
 ).pipe(
-  Command.withDescription("Let a job that waits be taken earlier or later"),
+  Command.withDescription("Let a job be taken earlier or later than others"),
   Command.withExamples([
     { command: "vlog job priority 12 50", description: "Before the others" },
     { command: "vlog job priority 12 -- -50", description: "After the others: -- ends the flags" }

@@ -3,7 +3,7 @@ import type { JobDetail, JobTaskAnswer } from "../../adapters/worker-api/contrac
 import { facts } from "../output/facts.ts"
 import { agoText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
-import type { Job } from "../jobs/shown.ts"
+import type { Job } from "../output/shownJob.ts"
 
 export interface Page {
   readonly total: number
