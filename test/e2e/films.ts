@@ -85,12 +85,12 @@ export const longMp4 = async (folder: string, seed: number): Promise<Film> => {
   return { ...film, path, slug }
 }
 
-/** As a telephone held upright records: pictures that lie on their side, with a note to turn them. No sound. */
+/** As a telephone held upright records: 60 pictures a second that lie on their side, with a note to turn them. No sound. */
 export const portraitMov = async (folder: string): Promise<Film> => {
-  const film = shape(360, 640, { numerator: 25, denominator: 1 }, 175, true)
+  const film = shape(480, 854, { numerator: 60, denominator: 1 }, 420, true)
   const lying = join(folder, "lying.mp4")
   const path = join(folder, "portrait.mov")
-  await ffmpeg([...inputs(film, "640x360"), ...x264.split(" "), lying])
+  await ffmpeg([...inputs(film, "854x480"), ...x264.split(" "), lying])
   await ffmpegWith(`-i ${lying} -c copy -metadata:s:v:0 rotate=270`, path)
   return { ...film, path, slug: "portrait" }
 }

@@ -142,3 +142,13 @@ export const listen = async (input: string) => {
   )
   return { seconds: samples.length / 48000, clicks: onsets(samples, 0.25, 0.5), complaints: stderr.toString() }
 }
+
+/** How light each picture is, of 255. */
+export const lights = async (path: string) => {
+  const { stdout } = await ffmpeg([
+    "-i",
+    path,
+    ..."-vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=- -f null -".split(" ")
+  ])
+  return [...stdout.matchAll(/YAVG=(\S+)/g)].map(([, light]) => Number(light))
+}

@@ -6,7 +6,7 @@ import type { AudioRendition, VideoRendition } from "../../domain/media/Renditio
 import { RenditionName } from "../../domain/media/Rendition.ts"
 import { initName, segmentPattern } from "../../domain/media/Segment.ts"
 import * as SegmentGrid from "../../domain/media/SegmentGrid.ts"
-import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
+import { framesOf, gridOf, type TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { backendOf } from "./backends/index.ts"
 import { audioGraph, decodesOnDevice, scale, toneMap, videoGraph } from "./Graph.ts"
 import { inputOptions } from "./InputOptions.ts"
@@ -54,13 +54,13 @@ const encoded = (plan: TranscodePlan, rendition: VideoRendition, position: numbe
   "-map",
   `[v${position}]`,
   "-frames:v",
-  String(plan.frames - firstFrame),
+  String(framesOf(plan, rendition, firstFrame)),
   "-c:v",
   plan.encoder.name,
   ...backendOf(plan.encoder).encodeOptions({
     encoder: plan.encoder,
     maxBitrate: rendition.maxBitrate,
-    grid: plan.grid,
+    grid: gridOf(plan, rendition),
     threads: plan.threads
   })
 ]
@@ -197,11 +197,12 @@ export const posterArguments = (
 const trialPlan = (encoder: Encoder): TranscodePlan => {
   const grid = SegmentGrid.make(FrameRate.make(30))
   const frames = 8
-  const rung = (name: string, width: number, height: number) => ({
+  const rung = (name: string, width: number, height: number, frameStep: 1 | 2) => ({
     name: RenditionName.make(name),
     width,
     height,
-    maxBitrate: 1000
+    maxBitrate: 1000,
+    frameStep
   })
   return {
     videoStream: 0,
@@ -220,7 +221,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
     },
     encoder,
     threads: null,
-    video: [rung("360p", 640, 360), rung("256p", 456, 256)],
+    video: [rung("360p", 640, 360, 1), rung("256p", 456, 256, 2)],
     audio: []
   }
 }

@@ -99,6 +99,12 @@ const route = (plan: TranscodePlan, top: VideoRendition, part: Part): Route => {
 
 const whole: Part = { first: 0, sought: false }
 
+/** Leaves out frames where the larger picture, of which it is made, has more of them. */
+const thinning = (rendition: VideoRendition, larger: VideoRendition | undefined): ReadonlyArray<string> => {
+  const step = rendition.frameStep / (larger?.frameStep ?? 1)
+  return step === 1 ? [] : [`framestep=${step}`]
+}
+
 /** Each rung is made from the next larger one: as sharp as from the source, and cheaper. */
 export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArray<string> => {
   const [top, ...lower] = plan.video
@@ -113,8 +119,11 @@ export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArr
       : `,split=2[m${position}][s${position}];[m${position}]${upload}[v${position}]`
   }
   return [
-    `[0:${plan.videoStream}]${way.top.join(",")}${outlet(0)}`,
-    ...lower.map((rendition, index) => `[s${index}]${way.lower(rendition)}${outlet(index + 1)}`)
+    `[0:${plan.videoStream}]${[...way.top, ...thinning(top, undefined)].join(",")}${outlet(0)}`,
+    ...lower.map((rendition, index) => {
+      const filters = [...thinning(rendition, plan.video[index]), way.lower(rendition)]
+      return `[s${index}]${filters.join(",")}${outlet(index + 1)}`
+    })
   ]
 }
 

@@ -138,6 +138,8 @@ const make = (options: TranscoderOptions) =>
       const listen = Stream.runForEach(child.errorLines, (line) => Effect.sync(() => complaints.note(line)))
       const read = makeProgressReader()
       const before = (job.madeSegments ?? 0) * job.plan.grid.framesPerSegment
+      // ffmpeg counts those of the first output.
+      const step = job.plan.video[0]?.frameStep ?? 1
       let frames = 0
       let seconds: number | null = null
       // No frame comes out while those before the first one are decoded, which takes no longer than to play them.
@@ -148,8 +150,9 @@ const make = (options: TranscoderOptions) =>
         Effect.fnUntraced(function* (line) {
           const block = read(line)
           if (block === null) return
-          if (block.frames > frames) advancedAt = yield* Clock.monotonicTimeNanos
-          frames = block.frames
+          const made = block.frames * step
+          if (made > frames) advancedAt = yield* Clock.monotonicTimeNanos
+          frames = made
           seconds = block.seconds
           const { speed } = block
           yield* Queue.offer(queue, { _tag: "Advanced", speed, frames: progress(before + frames) })

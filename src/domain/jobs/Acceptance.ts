@@ -6,8 +6,9 @@ import type { Presentation } from "../media/Presentation.ts"
 import type { VideoRendition } from "../media/Rendition.ts"
 import type { MediaSegment, RegisteredFile, VideoInit } from "../media/Segment.ts"
 import { segmentIndex } from "../media/Segment.ts"
+import type { SegmentGrid } from "../media/SegmentGrid.ts"
 import type { TranscodePlan } from "../media/TranscodePlan.ts"
-import { renditionNames } from "../media/TranscodePlan.ts"
+import { framesOf, gridOf, renditionNames } from "../media/TranscodePlan.ts"
 import { assemble, OutputIncomplete } from "./Completion.ts"
 
 /** One frame more or less is rounding where a source has a variable rate; none may be missing where it is constant. */
@@ -22,7 +23,7 @@ const segmentsOf = (files: ReadonlyArray<RegisteredFile>, rendition: string) =>
       file.rendition === rendition && file.facts._tag === "MediaSegment"
   )
 
-export const framesOf = (files: ReadonlyArray<RegisteredFile>, rendition: string): number =>
+export const framesMade = (files: ReadonlyArray<RegisteredFile>, rendition: string): number =>
   segmentsOf(files, rendition).reduce((sum, { facts }) => sum + facts.samples, 0)
 
 const initProblems = ({ height, name, width }: VideoRendition, init: VideoInit, codec: VideoCodec) => [
@@ -33,8 +34,11 @@ const initProblems = ({ height, name, width }: VideoRendition, init: VideoInit, 
 ]
 
 /** Every segment starts where the grid says, whatever the one before it holds. */
-const gridProblems = (plan: TranscodePlan, files: ReadonlyArray<RegisteredFile>, { timescale }: VideoInit) => {
-  const { frameRate, framesPerSegment } = plan.grid
+const gridProblems = (
+  { frameRate, framesPerSegment }: SegmentGrid,
+  files: ReadonlyArray<RegisteredFile>,
+  { timescale }: VideoInit
+) => {
   return files.flatMap(({ facts, name, rendition }) => {
     if (facts._tag !== "MediaSegment") return []
     const wanted = FrameRate.seconds(frameRate, (segmentIndex(name) ?? 0) * framesPerSegment)
@@ -50,18 +54,19 @@ const videoProblems = (
   files: ReadonlyArray<RegisteredFile>,
   rendition: VideoRendition
 ): ReadonlyArray<string> => {
-  const frames = framesOf(files, rendition.name)
+  const frames = framesMade(files, rendition.name)
+  const wanted = framesOf(plan, rendition)
   const init = files.find((file) => file.rendition === rendition.name && file.facts._tag === "VideoInit")?.facts
   const asPlanned =
     init?._tag === "VideoInit"
       ? [
           ...initProblems(rendition, init, plan.encoder.codec),
-          ...gridProblems(plan, segmentsOf(files, rendition.name), init)
+          ...gridProblems(gridOf(plan, rendition), segmentsOf(files, rendition.name), init)
         ]
       : []
-  return Math.abs(frames - plan.frames) <= allowedFrames
+  return Math.abs(frames - wanted) <= allowedFrames
     ? asPlanned
-    : [`${rendition.name} has ${frames} frames instead of ${plan.frames}`, ...asPlanned]
+    : [`${rendition.name} has ${frames} frames instead of ${wanted}`, ...asPlanned]
 }
 
 /**

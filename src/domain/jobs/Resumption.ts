@@ -3,7 +3,7 @@ import type { LeaseId } from "../ids.ts"
 import type { RegisteredFile } from "../media/Segment.ts"
 import { initName, segmentName } from "../media/Segment.ts"
 import * as SegmentGrid from "../media/SegmentGrid.ts"
-import type { TranscodePlan } from "../media/TranscodePlan.ts"
+import { gridOf, type TranscodePlan } from "../media/TranscodePlan.ts"
 
 /** What an earlier attempt with the same encoder left. */
 export interface Leavings {
@@ -41,10 +41,12 @@ const leading = (
  */
 export const resumption = (plan: TranscodePlan, { files, lease }: Leavings): Resumption | null => {
   if (plan.sound !== undefined) return null
-  const renditions = plan.video.map(({ name }) => {
+  const renditions = plan.video.map((rendition) => {
+    const { name } = rendition
+    const { framesPerSegment } = gridOf(plan, rendition)
     const own = new Map(files.filter(({ rendition }) => rendition === name).map((file) => [file.name, file]))
     const init = own.get(initName)
-    return init?.facts._tag === "VideoInit" ? { init, segments: leading(own, plan.grid.framesPerSegment) } : null
+    return init?.facts._tag === "VideoInit" ? { init, segments: leading(own, framesPerSegment) } : null
   })
   const segments = Math.min(
     SegmentGrid.segmentCount(plan.grid, plan.frames) - 1,

@@ -20,6 +20,12 @@ export const format = (rate: FrameRate): string =>
 /** Seconds that `frames` frames last. */
 export const seconds = (rate: FrameRate, frames: number): number => (frames * rate.denominator) / rate.numerator
 
+/** Half of it, where one frame in two is left. */
+export const half = (rate: FrameRate): FrameRate => make(rate.numerator, rate.denominator * 2)
+
+/** Above 35 frames a second: with half of them a film still moves as one does that is made for 24 or 30. */
+export const isHigh = (rate: FrameRate): boolean => toNumber(rate) > 35
+
 /** The nearest whole number of frames in `duration` seconds. */
 export const framesIn = (rate: FrameRate, duration: number): number =>
   Math.round((duration * rate.numerator) / rate.denominator)
@@ -40,8 +46,7 @@ export const standard: ReadonlyArray<FrameRate> = [
 const highest = make(60)
 
 /** A rate no higher than 60, by halving: 120 becomes 60, 119.88 becomes 59.94. */
-const halved = (rate: FrameRate): FrameRate =>
-  toNumber(rate) > toNumber(highest) * 1.001 ? halved(make(rate.numerator, rate.denominator * 2)) : rate
+const halved = (rate: FrameRate): FrameRate => (toNumber(rate) > toNumber(highest) * 1.001 ? halved(half(rate)) : rate)
 
 /**
  * The grid that output frames lie on. A constant source keeps its own rate, a variable one gets the lowest standard

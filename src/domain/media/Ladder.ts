@@ -1,7 +1,6 @@
 /** The renditions chosen for a source. */
 import type { VideoCodec } from "./Codec.ts"
-import type { FrameRate } from "./FrameRate.ts"
-import { toNumber } from "./FrameRate.ts"
+import * as Rate from "./FrameRate.ts"
 import type { AudioRendition, VideoRendition } from "./Rendition.ts"
 import { RenditionName } from "./Rendition.ts"
 import type { AudioStream } from "./Source.ts"
@@ -62,21 +61,24 @@ const even = (pixels: number, available: number) =>
   Math.max(2, 2 * Math.min(Math.round(pixels / 2), Math.floor(available / 2)))
 
 /** kbit/s; between two rungs by the area of the picture. */
-const capFor = (shortSide: number, codec: VideoCodec, frameRate: FrameRate): number => {
+const capFor = (shortSide: number, codec: VideoCodec, frameRate: Rate.FrameRate): number => {
   const ladder = ladders[codec]
   const above = ladder.findLast((rung) => rung.shortSide >= shortSide) ?? ladder[0]
-  const cap = toNumber(frameRate) > 35 ? above.fast : above.usual
+  const cap = Rate.isHigh(frameRate) ? above.fast : above.usual
   return Math.round(cap * Math.min(1, (shortSide / above.shortSide) ** 2))
 }
 
+/** Who gets no more than this has a small screen or a slow link: sharpness is worth more there than every frame. */
+const halfRateUpTo = 480
+
 /**
  * Video renditions for a displayed size in pixels, largest first. Never larger than the source; a source below the
- * lowest rung keeps its own size in a single one.
+ * lowest rung keeps its own size in a single one. Small rungs below the first have half of a high frame rate.
  */
 export const videoLadder = (options: {
   readonly width: number
   readonly height: number
-  readonly frameRate: FrameRate
+  readonly frameRate: Rate.FrameRate
   readonly codec: VideoCodec
 }): ReadonlyArray<VideoRendition> => {
   const sourceShort = Math.min(options.width, options.height)
@@ -86,13 +88,15 @@ export const videoLadder = (options: {
     best === undefined || (sourceShort > best * ownRungAbove && best < largest)
       ? [even(sourceShort, sourceShort), ...fitting]
       : fitting
-  return sides.map((shortSide) => {
+  return sides.map((shortSide, position) => {
     const scale = Math.min(1, shortSide / sourceShort)
+    const halved = position > 0 && shortSide <= halfRateUpTo && Rate.isHigh(options.frameRate)
     return {
       name: RenditionName.make(`${shortSide}p`),
       width: even(options.width * scale, options.width),
       height: even(options.height * scale, options.height),
-      maxBitrate: capFor(shortSide, options.codec, options.frameRate)
+      maxBitrate: capFor(shortSide, options.codec, halved ? Rate.half(options.frameRate) : options.frameRate),
+      frameStep: halved ? 2 : 1
     }
   })
 }

@@ -8,12 +8,16 @@ export const RenditionName = Schema.String.pipe(
 )
 export type RenditionName = typeof RenditionName.Type
 
-/** Size in pixels, bit rate in kbit/s: the most that a second may take (VBV), not the average. */
+/**
+ * Size in pixels, bit rate in kbit/s: the most that a second may take (VBV), not the average. Of the frames of the grid
+ * one in `frameStep` is in it.
+ */
 export const VideoRendition = Schema.Struct({
   name: RenditionName,
   width: Schema.Int,
   height: Schema.Int,
-  maxBitrate: Schema.Int
+  maxBitrate: Schema.Int,
+  frameStep: Schema.Literals([1, 2])
 })
 export interface VideoRendition extends Schema.Schema.Type<typeof VideoRendition> {}
 

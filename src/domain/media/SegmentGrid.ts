@@ -17,10 +17,21 @@ export interface SegmentGrid extends Schema.Schema.Type<typeof SegmentGrid> {}
 const keyframeSeconds = 2
 const keyframesPerSegment = 2
 
+const onFrames = (frameRate: FrameRate, framesPerKeyframe: number): SegmentGrid => ({
+  frameRate,
+  framesPerKeyframe,
+  framesPerSegment: framesPerKeyframe * keyframesPerSegment
+})
+
+/** Of a high rate every other frame is enough to lie on it. */
 export const make = (frameRate: FrameRate): SegmentGrid => {
-  const framesPerKeyframe = Math.max(1, Rate.framesIn(frameRate, keyframeSeconds))
-  return { frameRate, framesPerKeyframe, framesPerSegment: framesPerKeyframe * keyframesPerSegment }
+  const step = Rate.isHigh(frameRate) ? 2 : 1
+  return onFrames(frameRate, step * Math.max(1, Rate.framesIn(frameRate, keyframeSeconds / step)))
 }
+
+/** The same instants, counted by who has one frame in `step`. */
+export const thinned = (grid: SegmentGrid, step: 1 | 2): SegmentGrid =>
+  step === 1 ? grid : onFrames(Rate.half(grid.frameRate), grid.framesPerKeyframe / step)
 
 /** Seconds of every segment but the last. */
 export const segmentSeconds = (grid: SegmentGrid): number => Rate.seconds(grid.frameRate, grid.framesPerSegment)

@@ -121,4 +121,11 @@ export const wholeSource = (
   }
 }
 
+/** What a rendition counts by that has only some of the plan's frames. */
+export const gridOf = (plan: TranscodePlan, { frameStep }: VideoRendition) => SegmentGrid.thinned(plan.grid, frameStep)
+
+/** Frames of a rendition from that of the plan's number `first` on, which is on a boundary. */
+export const framesOf = (plan: TranscodePlan, { frameStep }: VideoRendition, first = 0) =>
+  Math.ceil((plan.frames - first) / frameStep)
+
 export const renditionNames = (plan: TranscodePlan) => [...plan.video, ...plan.audio].map((rendition) => rendition.name)

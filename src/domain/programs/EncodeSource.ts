@@ -1,6 +1,6 @@
 /** How the pictures and sounds of a source are made and sent, all of it being here or not. */
 import { Clock, type Duration, Effect, Equal, Metric, Ref } from "effect"
-import { framesOf } from "../jobs/Acceptance.ts"
+import { framesMade } from "../jobs/Acceptance.ts"
 import type { Resumption } from "../jobs/Resumption.ts"
 import type { Encoder } from "../media/Encoder.ts"
 import { describe } from "../media/Encoder.ts"
@@ -159,7 +159,7 @@ const recordRenditions = Effect.fnUntraced(function* (
         "vlog.rendition.name": name,
         "vlog.rendition.width": width,
         "vlog.rendition.height": height,
-        "vlog.rendition.frames": framesOf(files, name),
+        "vlog.rendition.frames": framesMade(files, name),
         "vlog.rendition.bitrate": Math.round((bytes * 8) / plan.duration),
         "vlog.encode.speed": speed
       }

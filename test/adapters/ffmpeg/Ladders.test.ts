@@ -48,7 +48,13 @@ const smallLadder = (plan: TranscodePlan): TranscodePlan => ({
     [320, 180],
     [240, 136],
     [160, 90]
-  ].map(([width = 0, height = 0]) => ({ name: RenditionName.make(`${height}p`), width, height, maxBitrate: 400 }))
+  ].map(([width = 0, height = 0]) => ({
+    name: RenditionName.make(`${height}p`),
+    width,
+    height,
+    maxBitrate: 400,
+    frameStep: 1 as const
+  }))
 })
 
 const sha256 = Sha256.make("0".repeat(64))

@@ -9,11 +9,11 @@ import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
 import * as FfmpegTranscoder from "../../../src/adapters/ffmpeg/Transcoder.ts"
 import * as Inspector from "../../../src/adapters/mp4/Inspector.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
-import { wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
+import { framesOf, wholeSource } from "../../../src/domain/media/TranscodePlan.ts"
 import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
 import { SegmentInspector } from "../../../src/domain/ports/SegmentInspector.ts"
 import { Transcoder } from "../../../src/domain/ports/Transcoder.ts"
-import { ffmpeg, watch } from "../../support/media.ts"
+import { ffmpeg, lights, watch } from "../../support/media.ts"
 
 let folder: string
 
@@ -58,6 +58,10 @@ const kinds: Readonly<Record<string, { readonly name: string; readonly args: Rea
       "vfr"
     ]
   },
+  "60 frames a second, of which a small rung has half": {
+    name: "fast.mp4",
+    args: [...film("60", 600), "-vf", "scale=854:480", ...x264, "-g", "250"]
+  },
   "a transport stream, which has no index": { name: "stream.ts", args: [...film("25", 340), ...x264, "-g", "50"] }
 }
 
@@ -100,7 +104,6 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("an encode
           const whole = yield* run(0)
           const rest = yield* run(2)
           assert.strictEqual(rest.frames, plan.frames)
-          const rendition = plan.video[0]!.name
           assert.deepStrictEqual(
             [...rest.files.keys()].toSorted(),
             [...whole.files.keys()].filter((path) => !/^\d+p\/seg_0000[01]/.test(path)).toSorted()
@@ -109,32 +112,22 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("an encode
             assert.deepStrictEqual(facts, whole.files.get(path)?.facts, path)
             if (path.endsWith("init.mp4")) assert.isTrue(bytes.equals(whole.files.get(path)!.bytes), path)
           }
-          const joined = [...whole.files.keys()]
-            .filter((path) => path.startsWith(`${rendition}/`))
-            .map((path) => (rest.files.get(path) ?? whole.files.get(path)!).bytes)
-          const [one, two] = [join(folder, "one.mp4"), join(folder, "two.mp4")]
-          yield* Effect.promise(async () => {
-            const all = [...whole.files].filter(([path]) => path.startsWith(`${rendition}/`))
-            await writeFile(one, Buffer.concat(all.map(([, { bytes }]) => bytes)))
-            await writeFile(two, Buffer.concat(joined))
-            const seen = await watch(two)
-            assert.strictEqual(seen.complaints, "")
-            assert.strictEqual(seen.frames, plan.frames)
-            const [expected, found] = [await lights(one), await lights(two)]
-            found.forEach((light, frame) => assert.approximately(light, expected[frame]!, 4, `frame ${frame}`))
-          })
+          for (const rendition of plan.video) {
+            const all = [...whole.files].filter(([path]) => path.startsWith(`${rendition.name}/`))
+            const joined = all.map(([path, made]) => (rest.files.get(path) ?? made).bytes)
+            const [one, two] = [join(folder, "one.mp4"), join(folder, "two.mp4")]
+            yield* Effect.promise(async () => {
+              await writeFile(one, Buffer.concat(all.map(([, { bytes }]) => bytes)))
+              await writeFile(two, Buffer.concat(joined))
+              const seen = await watch(two)
+              assert.strictEqual(seen.complaints, "")
+              assert.strictEqual(seen.frames, framesOf(plan, rendition))
+              const [expected, found] = [await lights(one), await lights(two)]
+              found.forEach((light, frame) => assert.approximately(light, expected[frame]!, 4, `frame ${frame}`))
+            })
+          }
         }),
       { timeout: 60_000 }
     )
   }
 })
-
-/** How light each picture is, of 255. */
-const lights = async (path: string) => {
-  const { stdout } = await ffmpeg([
-    "-i",
-    path,
-    ..."-vf signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=- -f null -".split(" ")
-  ])
-  return [...stdout.matchAll(/YAVG=(\S+)/g)].map(([, light]) => Number(light))
-}

@@ -65,11 +65,21 @@ describe("the video ladder", () => {
   })
 
   it("allows more bits to twice the frames, but not twice as many", () => {
-    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60) }), [7500, 3750, 1500, 900])
-    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(48) }), [7500, 3750, 1500, 900])
-    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60), codec: "hevc" }), [5250, 2700, 1125, 675])
-    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(50), codec: "av1" }), [4500, 2250, 900, 540])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60) }), [7500, 3750, 1000, 600])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(48) }), [7500, 3750, 1000, 600])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60), codec: "hevc" }), [5250, 2700, 750, 450])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(50), codec: "av1" }), [4500, 2250, 600, 360])
+    assert.deepStrictEqual(caps({ frameRate: FrameRate.make(60), width: 854, height: 480 }), [1500, 600])
     assert.deepStrictEqual(caps({ frameRate: FrameRate.make(30) }), [5000, 2500, 1000, 600])
+  })
+
+  it("gives small rungs half of a high rate, and the first one all of it", () => {
+    const steps = (options: Partial<Parameters<typeof videoLadder>[0]>) =>
+      videoLadder({ ...h264At25, width: 1920, height: 1080, ...options }).map((rung) => rung.frameStep)
+    assert.deepStrictEqual(steps({ frameRate: FrameRate.make(60000, 1001) }), [1, 1, 2, 2])
+    assert.deepStrictEqual(steps({ frameRate: FrameRate.make(48), width: 854, height: 480 }), [1, 2])
+    assert.deepStrictEqual(steps({ frameRate: FrameRate.make(60), width: 640, height: 360 }), [1])
+    assert.deepStrictEqual(steps({ frameRate: FrameRate.make(30) }), [1, 1, 1, 1])
   })
 
   it("allows a rung between two others bits between theirs", () => {

@@ -38,6 +38,15 @@ describe("the segment grid", () => {
     assert.approximately(SegmentGrid.segmentSeconds(grid), 4, 1 / FrameRate.toNumber(rate))
   })
 
+  it("lies on every other frame of a high rate", () => {
+    const grid = SegmentGrid.make(FrameRate.make(475, 10))
+    assert.strictEqual(grid.framesPerKeyframe, 96)
+    const half = SegmentGrid.thinned(grid, 2)
+    assert.strictEqual(half.framesPerKeyframe, 48)
+    assert.strictEqual(SegmentGrid.segmentSeconds(half), SegmentGrid.segmentSeconds(grid))
+    assert.deepStrictEqual(SegmentGrid.thinned(grid, 1), grid)
+  })
+
   it.prop("has just enough segments for the frames", [standardRate, int(1, 1_000_000)], ([rate, frames]) => {
     const grid = SegmentGrid.make(rate)
     const count = SegmentGrid.segmentCount(grid, frames)
