@@ -20,6 +20,18 @@ interface Recipe {
   readonly edit?: (bytes: Buffer) => Buffer
 }
 
+/** Each picture of an animation says how long it is shown, in hundredths of a second. */
+const withDelays = (delays: ReadonlyArray<number>) => (bytes: Buffer) => {
+  const edited = Buffer.from(bytes)
+  const control = Buffer.from([0x21, 0xf9, 0x04])
+  let at = edited.indexOf(control)
+  for (const delay of delays) {
+    edited.writeUInt16LE(delay, at + 4)
+    at = edited.indexOf(control, at + 8)
+  }
+  return edited
+}
+
 /** The last sound track is in a codec that nobody here knows, as telephones' of 2024 have one for their microphones. */
 const withUnknownSound = (bytes: Buffer) => {
   const edited = Buffer.from(bytes)
@@ -65,6 +77,18 @@ const recipes = {
     inputs: [picture("320x180")],
     options: `-c:v libx265 -preset ultrafast -x265-params log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc -pix_fmt yuv420p10le`
   },
+  /** The curve is all that it says of its colours. */
+  hlgBare: {
+    name: "hlg-bare.mkv",
+    inputs: [picture("320x180")],
+    options: `-c:v libx265 -preset ultrafast -x265-params log-level=error:transfer=arib-std-b67 -pix_fmt yuv420p10le`
+  },
+  /** All of it is red, and it says that it is in the colours of HD. */
+  redHd: {
+    name: "red-hd.mp4",
+    inputs: ["color=red:s=320x180:r=25:d=2,format=rgb24,scale=out_color_matrix=bt709,format=yuv420p"],
+    options: `${x264} -colorspace bt709 -color_primaries bt709 -color_trc bt709`
+  },
   /** What screen recorders make that lose nothing. All of it is red. */
   rgb: {
     name: "rgb.mkv",
@@ -84,6 +108,18 @@ const recipes = {
     name: "many-sounds.mkv",
     inputs: [picture("320x180"), tone(), "aevalsrc=0.1*sin(700*t)|0|0|0|0|0.1*sin(900*t):c=5.1:d=2:s=44100"],
     options: `-map 0:v -map 1:a -map 2:a ${x264} -c:a aac -metadata:s:a:0 language=ger -metadata:s:a:1 language=fre`
+  },
+  /** More channels than anybody has a guess for. */
+  unplacedSounds: {
+    name: "unplaced-sounds.mkv",
+    inputs: [picture("320x180"), `aevalsrc=${Array(9).fill("0.5*sin(440*2*PI*t)").join("|")}:d=2:s=48000`],
+    options: `${x264} -c:a pcm_s16le`
+  },
+  /** A tone to the left, as a microphone for a sphere hears it. */
+  sphere: {
+    name: "sphere.mkv",
+    inputs: [picture("320x180"), "aevalsrc=0.5*sin(440*2*PI*t)|0.5*sin(440*2*PI*t)|0|0:d=2:s=48000"],
+    options: `${x264} -c:a libopus -mapping_family 2`
   },
   /** The second sound track is the one that plays unasked. */
   secondSound: {
@@ -125,6 +161,25 @@ const recipes = {
     inputs: [picture("320x180"), tone()],
     options: `${x264} -c:a aac -f mpegts`,
     edit: (bytes) => Buffer.concat([bytes, bytes])
+  },
+  /** Nothing happens for half a minute. */
+  pause: {
+    name: "pause.mp4",
+    inputs: [picture("320x180", "25", 30)],
+    options: `-vf select='lt(n\\,25)+gte(n\\,725)' -vsync vfr ${x264} -bf 2`
+  },
+  /** One picture has no delay, which no program shows so fast; the last one stays for a second and a half. */
+  animation: {
+    name: "animation.gif",
+    inputs: [picture("320x180", "10")],
+    options: "-f gif",
+    edit: withDelays([0, ...Array.from({ length: 18 }, () => 10), 150])
+  },
+  /** A camera with tape: its pictures are of two fields, which only they themselves say. */
+  tape: {
+    name: "tape.avi",
+    inputs: [picture("720x576", "50")],
+    options: "-vf tinterlace=interleave_bottom,fieldorder=bff -pix_fmt yuv420p -c:v dvvideo"
   },
   single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }
 } as const satisfies Readonly<Record<string, Recipe>>

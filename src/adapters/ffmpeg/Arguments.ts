@@ -8,7 +8,7 @@ import { initName, segmentPattern } from "../../domain/media/Segment.ts"
 import * as SegmentGrid from "../../domain/media/SegmentGrid.ts"
 import { framesOf, gridOf, type TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { backendOf } from "./backends/index.ts"
-import { audioGraph, decodesOnDevice, scale, toneMap, videoGraph } from "./Graph.ts"
+import { audioGraph, decodesOnDevice, posterGraph, videoGraph } from "./Graph.ts"
 import { inputOptions } from "./InputOptions.ts"
 
 /** ffmpeg's own list of finished segments; ours are written by the server from what was registered. */
@@ -164,23 +164,20 @@ export const transcodeArguments = (
 /** Early enough that nothing is given away, late enough to be past a black start. */
 export const posterAt = (plan: TranscodePlan) => Math.min(plan.duration * 0.2, 30)
 
-/** The most typical of the pictures that begin after `at` seconds, so that a cut or a flash is not chosen. */
+/** One of the pictures that begin after `at` seconds, no larger than pages show it. */
 export const posterArguments = (
   plan: TranscodePlan,
   paths: { readonly source: string; readonly poster: string },
   at: number
 ): ReadonlyArray<string> => {
-  const [top] = plan.video
-  const size = plan.video.find((rendition) => rendition.height <= 720 || rendition.width <= 720) ?? top
+  const size = plan.video.find(({ height, width }) => height <= 720 || width <= 720) ?? plan.video[0]!
   return [
     ...quiet,
     "-ss",
     at.toFixed(3),
     ...inputOptions(paths.source),
     "-filter_complex",
-    `[0:${plan.videoStream}]thumbnail=n=24${size === undefined ? "" : `,${scale(size)}`}${
-      plan.normalisation.toneMapFrom === "sdr" ? "" : `,${toneMap.join(",")}`
-    },format=yuvj420p[poster]`,
+    posterGraph(plan, size),
     "-map",
     "[poster]",
     "-frames:v",
@@ -212,10 +209,11 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
     duration: FrameRate.seconds(grid.frameRate, frames),
     grid,
     normalisation: {
-      deinterlace: false,
+      deinterlace: "none",
       toneMapFrom: "sdr",
       fullRange: false,
       rgb: false,
+      colours: {},
       holdLastPicture: 0,
       scalingOnly: true
     },

@@ -1,16 +1,17 @@
 /** The filters of a plan: from decoded pictures to each rung's encoder, and from sounds to theirs. */
 import type { Depth } from "../../domain/media/Codec.ts"
+import type { Assumed } from "../../domain/media/Colours.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import type { AudioRendition, VideoRendition } from "../../domain/media/Rendition.ts"
 import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { memoryFormat, surfaceFormat } from "./backends/Backend.ts"
 import { backendOf } from "./backends/index.ts"
 
-export const scale = (rendition: VideoRendition, extra = "") =>
+const scale = (rendition: VideoRendition, extra = "") =>
   `scale=${rendition.width}:${rendition.height}:flags=bicubic${extra},setsar=1`
 
 /** Light as it was graded for HDR is folded into standard range; without this it looks washed out everywhere. */
-export const toneMap = [
+const toneMap = [
   "zscale=t=linear:npl=100",
   "format=gbrpf32le",
   "zscale=p=bt709",
@@ -22,6 +23,16 @@ export const toneMap = [
 const fromRgb = {
   matrix: ":out_color_matrix=bt709",
   tags: "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+}
+
+/** Nothing is made of the pictures by it: what follows, and the encoder, take them for that. */
+const spoken = ({ matrix, primaries, transfer }: Assumed): ReadonlyArray<string> => {
+  const words = [
+    ...(matrix === undefined ? [] : [`colorspace=${matrix}`]),
+    ...(primaries === undefined ? [] : [`color_primaries=${primaries}`]),
+    ...(transfer === undefined ? [] : [`color_trc=${transfer}`])
+  ]
+  return words.length === 0 ? [] : [`setparams=${words.join(":")}`]
 }
 
 /** An encode of the frames from `first` on. `sought`: the decoder does not begin with the source's first picture. */
@@ -52,13 +63,14 @@ const depthOf = ({ encoder }: TranscodePlan): Depth => encoder.depth ?? 8
 const inMemory = (plan: TranscodePlan) =>
   (backendOf(plan.encoder).hardware === undefined ? memoryFormat : surfaceFormat)(depthOf(plan))
 
-/** Decoded pictures to the top rung, in the processor's memory. */
-const pictures = (plan: TranscodePlan, top: VideoRendition, part: Part): ReadonlyArray<string> => {
-  const { deinterlace, fullRange, rgb, toneMapFrom } = plan.normalisation
+/** Decoded pictures to ones of a size, in the processor's memory. `choose`: which of them, and when. */
+const pictures = (plan: TranscodePlan, size: VideoRendition, choose: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const { colours, deinterlace, fullRange, rgb, toneMapFrom } = plan.normalisation
   return [
-    ...(deinterlace ? ["bwdif=mode=send_frame:deint=all"] : []),
-    ...onGrid(plan, part),
-    scale(top, `${fullRange ? ":in_range=full:out_range=tv" : ""}${rgb ? fromRgb.matrix : ""}`),
+    ...spoken(colours),
+    ...(deinterlace === "none" ? [] : [`bwdif=mode=send_frame:deint=${deinterlace === "all" ? "all" : "interlaced"}`]),
+    ...choose,
+    scale(size, `${fullRange ? ":in_range=full:out_range=tv" : ""}${rgb ? fromRgb.matrix : ""}`),
     ...(toneMapFrom === "sdr" ? [] : toneMap),
     `format=${inMemory(plan)}`,
     ...(rgb && toneMapFrom === "sdr" ? [fromRgb.tags] : [])
@@ -84,14 +96,20 @@ const route = (plan: TranscodePlan, top: VideoRendition, part: Part): Route => {
   const device = scalesOnDevice(plan)
   if (device === undefined) {
     const upload = hardware === undefined || hardware.uploadsByItself ? [] : [hardware.upload]
-    return { top: pictures(plan, top, part), lower: (rendition) => scale(rendition), encode: upload }
+    return { top: pictures(plan, top, onGrid(plan, part)), lower: (rendition) => scale(rendition), encode: upload }
   }
   const scaleThere = (rendition: VideoRendition) => `${device.scale(rendition, depthOf(plan))},setsar=1`
   return {
     // What the device could not decode comes from the processor, so that either kind of picture is let in.
     top: plan.normalisation.scalingOnly
-      ? [...onGrid(plan, part), `format=${inMemory(plan)}|${device.surface}`, device.upload, scaleThere(top)]
-      : [...pictures(plan, top, part), device.upload],
+      ? [
+          ...spoken(plan.normalisation.colours),
+          ...onGrid(plan, part),
+          `format=${inMemory(plan)}|${device.surface}`,
+          device.upload,
+          scaleThere(top)
+        ]
+      : [...pictures(plan, top, onGrid(plan, part)), device.upload],
     lower: scaleThere,
     encode: []
   }
@@ -127,6 +145,22 @@ export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArr
   ]
 }
 
+/** A picture of JPEG has the colours of television before HD, in full range, whatever the film has. */
+const likeJpeg = ["scale=in_color_matrix=auto:out_color_matrix=bt601:out_range=full", "format=yuvj420p"]
+
+/** The most typical of a second of pictures, so that a cut or a flash is not chosen. */
+export const posterGraph = (plan: TranscodePlan, size: VideoRendition): string => {
+  const filters = [...pictures(plan, size, ["thumbnail=n=24"]), ...likeJpeg]
+  return `[0:${plan.videoStream}]${filters.join(",")}[poster]`
+}
+
+const mixed = (mix: AudioRendition["mix"]): string => {
+  if (mix === null) return ""
+  const sum = (shares: ReadonlyArray<number>) =>
+    shares.map((share, channel) => `${share < 0 ? "" : "+"}${share.toFixed(4)}*c${channel}`).join("")
+  return `pan=stereo|c0=${sum(mix.left).slice(1)}|c1=${sum(mix.right).slice(1)},`
+}
+
 /**
  * Sound is moved with the pictures, and it ends when they end. Where it is more than a tenth of a second away from its
  * times, it is filled with silence or cut. It is not stretched (`async` above 1): once the resampler begins to, it may put
@@ -134,7 +168,7 @@ export const videoGraph = (plan: TranscodePlan, part: Part = whole): ReadonlyArr
  */
 const sounds = (plan: TranscodePlan, rendition: AudioRendition, input: number): string => {
   const end = plan.duration.toFixed(6)
-  return `[${input}:${rendition.stream}]asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
+  return `[${input}:${rendition.stream}]${mixed(rendition.mix)}asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
 }
 
 /**

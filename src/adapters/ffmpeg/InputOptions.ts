@@ -27,7 +27,9 @@ const demuxers = [
   "ivf",
   "h264",
   "hevc",
-  "obu"
+  "obu",
+  "gif",
+  "apng"
 ]
 
 /** 8192x8192, more than any picture that is taken. */

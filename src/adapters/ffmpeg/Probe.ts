@@ -1,11 +1,10 @@
 /** MediaProbe by ffprobe. */
 import { Duration, Effect, Layer, Schema, Stream } from "effect"
-import { open, stat } from "node:fs/promises"
+import { stat } from "node:fs/promises"
 import type { ArrivingSource } from "../../domain/media/ArrivingSource.ts"
 import { SourceRejected } from "../../domain/media/Source.ts"
 import { MediaProbe, ProbeUnavailable } from "../../domain/ports/MediaProbe.ts"
 import { Subprocess } from "../process/Subprocess.ts"
-import { lastWords } from "./FailureReason.ts"
 import { inputOptions } from "./InputOptions.ts"
 import { makeOutline } from "./Outline.ts"
 import { Sandbox } from "./Sandbox.ts"
@@ -18,6 +17,7 @@ import {
   toSource,
   unknownFormat
 } from "./ProbeOutput.ts"
+import { notAVideo, unreadable, withoutPictures } from "./Unreadable.ts"
 
 /** A day of 60 pictures a second with two sound tracks has half of it; the times of all of them are kept in memory. */
 const maxPackets = 30_000_000
@@ -34,12 +34,6 @@ const patience = Duration.minutes(5)
 const slowestDisk = 5_000_000
 
 const decodeOutput = Schema.decodeUnknownEffect(ProbeOutput)
-
-const notAVideo = (why: string) =>
-  new SourceRejected({
-    problem: `The file is not a video that can be read (${why})`,
-    remedy: "Upload an MP4, MKV, WebM, MOV, AVI or MPEG-TS file that plays in a video player"
-  })
 
 export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
   MediaProbe,
@@ -59,7 +53,10 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
             SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
             ProcessFailed: (error) =>
               error.signal === null
-                ? Effect.flatMap(unreadable(error.stderrTail, path), Effect.fail)
+                ? Effect.flatMap(
+                    Effect.promise(() => unreadable(error.stderrTail, path)),
+                    Effect.fail
+                  )
                 : Effect.fail(new ProbeUnavailable({ problem: error.message }))
           }),
           Effect.flatMap(({ stdout }) => decodeOutput(stdout)),
@@ -103,7 +100,7 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
         })
       )
       const source = toSource(described, packets, size)
-      return source ?? (yield* notAVideo("it has no moving pictures"))
+      return source ?? (yield* withoutPictures(described.streams.some((stream) => stream.codec_type === "audio")))
     })
 
     const foresee = Effect.fn("MediaProbe.foresee")(function* (source: ArrivingSource) {
@@ -116,27 +113,3 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
     return MediaProbe.of({ probe, foresee })
   })
 )
-
-/** ffprobe takes whatever is called `.mp4` for one; a real one begins with one of these boxes. */
-const beginsAsMp4 = (path: string) =>
-  Effect.promise(async () => {
-    const file = await open(path).catch(() => null)
-    if (file === null) return false
-    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0)
-    await file.close()
-    return ["ftyp", "moov", "mdat", "free", "skip", "wide"].includes(buffer.toString("latin1", 4))
-  })
-
-/** An MP4 carries its index at one end: without it nothing can be found in the file, whatever is there. */
-const unreadable = Effect.fnUntraced(function* (stderr: string, path: string) {
-  return stderr.includes("moov atom not found") && (yield* beginsAsMp4(path))
-    ? new SourceRejected({
-        problem: "The file has no index (moov atom): it was cut short, or its recording was never finished",
-        remedy: "Copy or upload the whole file again"
-      })
-    : notAVideo(withoutPath(lastWords(stderr), path))
-})
-
-/** Paths of this machine mean nothing to the person who uploaded the file. */
-const withoutPath = (text: string, path: string) =>
-  text.replaceAll(`file:${path}`, "").replaceAll(path, "").replace(/^:\s*/, "")

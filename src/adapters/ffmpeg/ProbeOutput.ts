@@ -18,11 +18,14 @@ const Stream = Schema.Struct({
   field_order: Schema.optionalKey(Schema.String),
   color_range: Schema.optionalKey(Schema.String),
   color_transfer: Schema.optionalKey(Schema.String),
+  color_space: Schema.optionalKey(Schema.String),
+  color_primaries: Schema.optionalKey(Schema.String),
   r_frame_rate: Schema.optionalKey(Schema.String),
   avg_frame_rate: Schema.optionalKey(Schema.String),
   duration: Schema.optionalKey(Schema.FiniteFromString),
   start_time: Schema.optionalKey(Schema.FiniteFromString),
   channels: Schema.optionalKey(Schema.Int),
+  channel_layout: Schema.optionalKey(Schema.String),
   sample_rate: Schema.optionalKey(Schema.FiniteFromString),
   disposition: Schema.optionalKey(
     Schema.Struct({ attached_pic: Schema.optionalKey(Schema.Int), default: Schema.optionalKey(Schema.Int) })
@@ -48,7 +51,8 @@ export type ProbeOutput = typeof ProbeOutput.Type
 /** `-show_entries stream=...:format=...` of exactly the fields that are decoded above. */
 export const probeEntries = [
   "stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,bits_per_raw_sample,field_order",
-  ",color_range,color_transfer,r_frame_rate,avg_frame_rate,duration,start_time,channels,sample_rate",
+  ",color_range,color_transfer,color_space,color_primaries,r_frame_rate,avg_frame_rate,duration,start_time",
+  ",channels,channel_layout,sample_rate",
   ":stream_disposition=attached_pic,default:stream_tags:stream_side_data=rotation",
   ":format=format_name,size,start_time,duration"
 ].join("")
@@ -57,6 +61,8 @@ export const probeEntries = [
 export interface PacketTimes {
   readonly times: Array<number>
   last: number
+  /** When what ends at `last` begins. */
+  latest: number
   /** When the first keyframe is shown; null before it, and where there is none. */
   opened: number | null
   /** When the next packet is to be decoded, if the clock goes on as it did. */
@@ -95,7 +101,7 @@ export const collectPacket = (listing: PacketListing, line: string): void => {
   const [index = "", pts = "", dts = "", duration = "", flags = ""] = line.split(",")
   const stream = Number(index)
   if (index === "" || Number.isNaN(stream)) return
-  const found = streams.get(stream) ?? { times: [], last: 0, opened: null, next: null }
+  const found = streams.get(stream) ?? { times: [], last: 0, latest: -Infinity, opened: null, next: null }
   const length = Number.parseFloat(duration)
   const [shown, decoded] = [Number.parseFloat(pts), Number.parseFloat(dts)]
   const jump = listing.restarts && found.next !== null ? decoded + listing.shift - found.next : 0
@@ -109,7 +115,11 @@ export const collectPacket = (listing: PacketListing, line: string): void => {
     found.times.length = 0
   }
   if (seen && (found.opened === null || time >= found.opened)) found.times.push(time)
-  found.last = Math.max(found.last, time + (Number.isFinite(length) ? length : 0))
+  // Others say when the next is decoded, which is after a pause in which the last one before it stays to be seen.
+  if (time >= found.latest) {
+    found.latest = time
+    found.last = time + (Number.isFinite(length) ? length : 0)
+  }
   streams.set(stream, found)
 }
 
@@ -149,6 +159,10 @@ const fieldOrders: Readonly<Record<string, VideoStream["fieldOrder"]>> = {
 
 const dynamicRanges: Readonly<Record<string, VideoStream["dynamicRange"]>> = { smpte2084: "pq", "arib-std-b67": "hlg" }
 
+/** ffprobe's words for what nobody says, or says in a number that means nothing. */
+const said = (text: string | undefined): string | null =>
+  text === undefined || text === "unknown" || text === "reserved" ? null : text
+
 /** `00:00:05.005000000`, as Matroska's muxers write it. */
 const durationTag = (stream: Stream): number | null => {
   const match = /^(\d+):(\d+):(\d+(?:\.\d+)?)$/.exec(stream.tags?.["DURATION"] ?? "")
@@ -180,7 +194,8 @@ const videoStream = (
   const constant = sorted.length > 0 ? candidates.find((rate) => liesOnGrid(sorted, rate)) : undefined
   const nominal = constant ?? average
   const first = sorted[0] ?? 0
-  const end = Math.max(packets.last, (sorted.at(-1) ?? 0) + FrameRate.seconds(nominal, 1))
+  const latest = sorted.at(-1) ?? 0
+  const end = packets.last > latest ? packets.last : latest + FrameRate.seconds(nominal, 1)
   const start = first - fileStart
   const claimedByFormat = format.duration ?? 0
   // Matroska says when the pictures end, counted from time zero, wherever the first one lies.
@@ -211,8 +226,18 @@ const videoStream = (
     bitDepth: bitDepth(stream),
     fieldOrder: fieldOrders[stream.field_order ?? ""] ?? "unknown",
     dynamicRange: dynamicRanges[stream.color_transfer ?? ""] ?? "sdr",
+    colours: {
+      matrix: said(stream.color_space),
+      primaries: said(stream.color_primaries),
+      transfer: said(stream.color_transfer)
+    },
     fullRange: stream.color_range === "pc" || (stream.pix_fmt ?? "").startsWith("yuvj")
   }
+}
+
+const arrangement = ({ channel_layout: layout }: Stream): AudioStream["arrangement"] => {
+  if (said(layout) === null) return "unknown"
+  return layout?.startsWith("ambisonic") === true ? "sphere" : "speakers"
 }
 
 const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["format"]): AudioStream => {
@@ -221,6 +246,7 @@ const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["
     index: stream.index,
     codec: stream.codec_name ?? "unknown",
     channels: Math.max(1, stream.channels ?? 2),
+    arrangement: arrangement(stream),
     sampleRate: stream.sample_rate ?? 48000,
     language: languageOf(stream.tags?.["language"]),
     start,
@@ -231,7 +257,7 @@ const audioStream = (stream: Stream, packets: PacketTimes, format: ProbeOutput["
 /** Cover art is a video stream of one picture, and comes first in some files. */
 const isPicture = (stream: Stream, packets: Map<number, PacketTimes>): boolean =>
   stream.disposition?.attached_pic === 1 ||
-  (["mjpeg", "png", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") &&
+  (["mjpeg", "png", "apng", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") &&
     (packets.get(stream.index)?.times.length ?? 0) <= 1)
 
 /** The source, or null when the file has no moving pictures. `bytes` is the size of the file. */

@@ -110,6 +110,20 @@ export const standardRungs = (ladder: ReadonlyArray<VideoRendition>): ReadonlyAr
     : ladder.slice(0, 1).map((rendition) => ({ ...rendition, name: RenditionName.make("360p") }))
 }
 
+/** Up to so many channels ffmpeg guesses what nobody says: front, side and back. */
+const guessedChannels = 8
+
+/**
+ * What ffmpeg cannot mix. Of a sphere that is heard by two microphones, which point to its sides; of more channels than
+ * it has a guess for, each weighs the same, so that all together are not too loud.
+ */
+const mixOf = ({ arrangement, channels }: AudioStream): AudioRendition["mix"] => {
+  if (arrangement === "sphere" && channels >= 4) return { left: [0.5, 0.5], right: [0.5, -0.5] }
+  if (arrangement !== "unknown" || channels <= guessedChannels) return null
+  const alike = Array.from({ length: channels }, () => 1 / channels)
+  return { left: alike, right: alike }
+}
+
 /** One AAC track for each of the source's, encoded once and shared by every video rendition. */
 export const audioLadder = (streams: ReadonlyArray<AudioStream>): ReadonlyArray<AudioRendition> =>
   streams.map((stream, position) => ({
@@ -117,5 +131,6 @@ export const audioLadder = (streams: ReadonlyArray<AudioStream>): ReadonlyArray<
     stream: stream.index,
     language: stream.language,
     channels: stream.channels === 1 ? 1 : 2,
+    mix: mixOf(stream),
     bitrate: stream.channels === 1 ? 96 : 128
   }))

@@ -1,5 +1,6 @@
 /** A source: what a probe found in an uploaded file, decoded and judged. Times in seconds, sizes in pixels. */
 import { Schema } from "effect"
+import { Colours } from "./Colours.ts"
 import { FrameRate } from "./FrameRate.ts"
 import { LanguageTag } from "./Language.ts"
 
@@ -32,6 +33,7 @@ export const VideoStream = Schema.Struct({
   bitDepth: Schema.Int,
   fieldOrder: FieldOrder,
   dynamicRange: DynamicRange,
+  colours: Colours,
   fullRange: Schema.Boolean
 })
 export interface VideoStream extends Schema.Schema.Type<typeof VideoStream> {}
@@ -40,6 +42,8 @@ export const AudioStream = Schema.Struct({
   index: Schema.Int,
   codec: Schema.String,
   channels: Schema.Int,
+  /** `speakers`: each channel is for one. `sphere`: ambisonics, in the order W, Y, Z, X. `unknown`: nobody says. */
+  arrangement: Schema.Literals(["speakers", "sphere", "unknown"]),
   sampleRate: Schema.Int,
   /** `und` where the file gives none. */
   language: LanguageTag,

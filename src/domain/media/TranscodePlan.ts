@@ -1,6 +1,7 @@
 /** What one ffmpeg is to do with a source, as data: arguments are built from it, and results are judged by it. */
 import { Schema } from "effect"
 import type { VideoCodec } from "./Codec.ts"
+import { Assumed, assumed } from "./Colours.ts"
 import { Encoder } from "./Encoder.ts"
 import * as Rate from "./FrameRate.ts"
 import { audioLadder, standardRungs, videoLadder } from "./Ladder.ts"
@@ -11,12 +12,15 @@ import { DynamicRange, displaySize } from "./Source.ts"
 
 /** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, standard range. */
 const Normalisation = Schema.Struct({
-  deinterlace: Schema.Boolean,
+  /** `marked`: only those pictures of which the decoder says that they need it. */
+  deinterlace: Schema.Literals(["none", "all", "marked"]),
   toneMapFrom: DynamicRange,
   fullRange: Schema.Boolean,
   /** Red, green and blue, as screen recorders make them: what becomes of them has to be said. */
   rgb: Schema.Boolean,
-  /** Seconds for which the last picture is held, where the sound goes on after it. */
+  /** Said of the pictures before anything is made of them. */
+  colours: Assumed,
+  /** Seconds for which the last picture is held, where it or the sound goes on. */
   holdLastPicture: Schema.Finite,
   /** Nothing but scaling is needed, so that a device may decode into its own memory and keep the pictures there. */
   scalingOnly: Schema.Boolean
@@ -49,15 +53,23 @@ const commonFormats = new Set(["yuv420p", "yuv420p10le"])
 /** By ffmpeg's names: `bgr0`, `gbrp10le`, `rgb48le`, and colours out of a palette. */
 const rgbFormat = /rgb|bgr|gbr|pal8/
 
+/** Where the file does not say whether pictures are of two fields, those of these codecs do, each by itself. */
+const marksFields = new Set(["dvvideo", "h264", "mpeg2video", "mpeg4", "vc1", "wmv3", "prores", "ffv1", "mjpeg"])
+
+const deinterlacing = ({ codec, fieldOrder }: VideoStream): TranscodePlan["normalisation"]["deinterlace"] => {
+  if (fieldOrder === "interlaced") return "all"
+  return fieldOrder === "unknown" && marksFields.has(codec) ? "marked" : "none"
+}
+
 const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
   commonFormats.has(video.pixelFormat) &&
   video.rotation === 0 &&
-  video.fieldOrder !== "interlaced" &&
+  deinterlacing(video) === "none" &&
   video.dynamicRange === "sdr" &&
   !video.fullRange &&
   hold === 0
 
-/** Sound that outlasts the pictures by less than this is let go: codecs pad their last block. */
+/** What outlasts the pictures by less than this is let go: codecs pad their last block of sound. */
 const inaudibleTail = 0.5
 
 /** Muxed, only the first sound track has a place. */
@@ -93,9 +105,12 @@ export const wholeSource = (
     ? Math.round((video.frames * Rate.toNumber(frameRate)) / Rate.toNumber(video.nominalFrameRate))
     : Rate.framesIn(frameRate, video.duration)
   const pictureSeconds = Rate.seconds(frameRate, pictures)
-  const soundEnd = Math.max(0, ...source.audio.map((audio) => audio.start + (audio.duration ?? 0) - video.start))
-  const hold = soundEnd - pictureSeconds > inaudibleTail ? soundEnd - pictureSeconds : 0
+  const soundEnds = source.audio.map((audio) => audio.start + (audio.duration ?? 0) - video.start)
+  // The last picture of a constant rate may stay, as that of an animation often does.
+  const rest = Math.max(video.duration, ...soundEnds) - pictureSeconds
+  const hold = rest > inaudibleTail ? rest : 0
   const frames = pictures + Rate.framesIn(frameRate, hold)
+  const rgb = rgbFormat.test(video.pixelFormat)
   return {
     videoStream: video.index,
     videoStart: video.start,
@@ -104,10 +119,11 @@ export const wholeSource = (
     duration: Rate.seconds(frameRate, frames),
     grid: SegmentGrid.make(frameRate),
     normalisation: {
-      deinterlace: video.fieldOrder === "interlaced",
+      deinterlace: deinterlacing(video),
       toneMapFrom: video.dynamicRange,
       fullRange: video.fullRange,
-      rgb: rgbFormat.test(video.pixelFormat),
+      rgb,
+      colours: assumed({ ...video, rgb, hdr: video.dynamicRange !== "sdr" }),
       holdLastPicture: hold,
       scalingOnly: needsOnlyScaling(video, hold)
     },

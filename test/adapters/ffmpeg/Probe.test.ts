@@ -9,6 +9,7 @@ import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { toNumber } from "../../../src/domain/media/FrameRate.ts"
 import { displaySize, objection, type Source } from "../../../src/domain/media/Source.ts"
 import { MediaProbe } from "../../../src/domain/ports/MediaProbe.ts"
+import { ffmpegWith } from "../../support/media.ts"
 import { makeOddSource, type OddSource } from "../../support/oddSources.ts"
 
 let folder: string
@@ -68,6 +69,12 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
   odd: ({ video }) => assert.deepInclude(video, { width: 321, height: 181, pixelFormat: "yuv444p" }),
   tenBit: ({ video }) => assert.deepInclude(video, { bitDepth: 10, dynamicRange: "sdr" }),
   pq: ({ video }) => assert.deepInclude(video, { codec: "hevc", bitDepth: 10, dynamicRange: "pq" }),
+  hlgBare: ({ video }) => {
+    assert.deepStrictEqual(video.colours, { matrix: null, primaries: null, transfer: "arib-std-b67" })
+    assert.strictEqual(video.dynamicRange, "hlg")
+  },
+  redHd: ({ video }) =>
+    assert.deepStrictEqual(video.colours, { matrix: "bt709", primaries: "bt709", transfer: "bt709" }),
   rgb: ({ video }) => assert.strictEqual(video.pixelFormat, "gbrp"),
   fullRange: ({ video }) => assert.isTrue(video.fullRange),
   coverFirst: ({ audio, video }) => {
@@ -88,6 +95,8 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
         { channels: 6, language: "fr", sampleRate: 44_100 }
       ]
     ),
+  unplacedSounds: ({ audio }) => assert.deepInclude(audio[0], { channels: 9, arrangement: "unknown" }),
+  sphere: ({ audio }) => assert.deepInclude(audio[0], { channels: 4, arrangement: "sphere" }),
   secondSound: ({ audio }) =>
     assert.deepStrictEqual(
       audio.map(({ index, language }) => ({ index, language })),
@@ -126,6 +135,17 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     approximately(video.duration, 4, 0.05)
     approximately(audio[0]!.duration!, 4, 0.1)
   },
+  pause: ({ video }) => {
+    assert.strictEqual(video.frames, 50)
+    assert.isFalse(video.constantFrameRate)
+    approximately(video.duration, 30, 0.05)
+  },
+  // Less than two hundredths are shown as ten by browsers, and by ffmpeg.
+  animation: ({ video }) => {
+    assert.deepInclude(video, { codec: "gif", frames: 20 })
+    approximately(video.duration, 19 * 0.1 + 1.5)
+  },
+  tape: ({ video }) => assert.deepInclude(video, { codec: "dvvideo", fieldOrder: "unknown" }),
   single: ({ video }) => {
     assert.strictEqual(video.frames, 1)
     approximately(video.duration, 0.04)
@@ -161,8 +181,29 @@ layer(Probe.layer.pipe(Layer.provideMerge(Subprocess.layer)), { excludeTestServi
       yield* Effect.promise(() => writeFile(path, text.replace("SECRET", secret)))
       const error = yield* Effect.flip(probe(path))
       assert.strictEqual(error._tag, "SourceRejected")
-      assert.include(error.message, "not a video that can be read")
+      assert.include(error.message, "The file is not a video")
       assert.notInclude(error.message, folder, "a path of this machine tells an uploader nothing")
+    })
+  )
+
+  /** Nobody can mend what is not named. */
+  it.effect.each([
+    ["nothing.mp4", null, "The file is empty"],
+    ["picture.png", "-f lavfi -i color=red:s=64x64 -frames:v 1", "not a video, but a picture"],
+    ["picture.webp", "-f lavfi -i color=red:s=64x64 -frames:v 1", "not a video, but a picture"],
+    ["still.gif", "-f lavfi -i color=red:s=64x64 -frames:v 1", "The file has no moving pictures"],
+    ["sound.mp3", "-f lavfi -i sine=d=1", "not a video, but sound"],
+    ["sound.m4a", "-f lavfi -i sine=d=1", "The file has sound, but no moving pictures"],
+    ["words.srt", null, "not a video, but subtitles"]
+  ] as const)("says what %s is", ([name, options, said]) =>
+    Effect.gen(function* () {
+      const path = join(folder, name)
+      const text = name.endsWith("srt") ? "1\n00:00:00,000 --> 00:00:01,000\nHello\n" : ""
+      if (options === null) yield* Effect.promise(() => writeFile(path, text))
+      else yield* Effect.promise(() => ffmpegWith(options, path))
+      const error = yield* Effect.flip(probe(path))
+      assert.strictEqual(error._tag, "SourceRejected")
+      assert.include(error.message, said)
     })
   )
 

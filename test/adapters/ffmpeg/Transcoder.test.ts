@@ -109,6 +109,7 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   },
   odd: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   tenBit: { sizes: [[320, 180]], frames: 50, seconds: 2 },
+  hlgBare: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   pq: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   fullRange: { sizes: [[320, 180]], frames: 50, seconds: 2 },
   coverFirst: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
@@ -123,6 +124,10 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   unknownSound: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   drifting: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   joined: { sizes: [[320, 180]], frames: 100, seconds: 4, sounds: ["und"] },
+  unplacedSounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  sphere: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  pause: { sizes: [[320, 180]], frames: 719, seconds: 29.988 },
+  animation: { sizes: [[320, 180]], frames: 34, seconds: 3.4 },
   single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
 }
 
@@ -193,26 +198,88 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
     body: () => Effect.Effect<void, unknown, MediaProbe | SegmentInspector | Transcoder>
   ) => it.effect(what, body, { timeout: 120_000 })
 
+  const ask = (program: string, path: string, options: string) =>
+    Effect.promise(async () => {
+      const { stdout } = await promisify(execFile)(program, ["-v", "error", "-i", path, ...options.split(" ")], {
+        encoding: "buffer"
+      })
+      return stdout
+    })
+
+  const coloursOf = (path: string) =>
+    ask("ffprobe", path, "-show_entries stream=color_space,color_transfer,color_primaries -of csv=p=0").pipe(
+      Effect.map((stdout) => stdout.toString().trim())
+    )
+
+  /** The first of the pixels of 2 by 2 somewhere in the middle. */
+  const pixelOf = (path: string, format: string) =>
+    ask("ffmpeg", path, `-frames:v 1 -vf crop=2:2:100:100 -f rawvideo -pix_fmt ${format} -`).pipe(
+      Effect.map((bytes) => [bytes[0], bytes[4], bytes[5]])
+    )
+
+  const near = (pixel: ReadonlyArray<number | undefined>, wanted: readonly [number, number, number]) =>
+    wanted.forEach((value, channel) => assert.approximately(pixel[channel] ?? NaN, value, 2, `channel ${channel}`))
+
   patient("makes the colours that it names of red, green and blue", () =>
     Effect.gen(function* () {
       const source = yield* Effect.promise(() => makeOddSource("rgb", folder))
       const { wholes } = yield* transcode(source, "rgb")
-      const ask = (program: string, options: string) =>
-        promisify(execFile)(program, ["-v", "error", "-i", wholes["180p"]!, ...options.split(" ")], {
-          encoding: "buffer"
-        })
-      const named = yield* Effect.promise(() =>
-        ask("ffprobe", "-show_entries stream=color_space,color_transfer,color_primaries -of csv=p=0")
-      )
-      assert.strictEqual(named.stdout.toString().trim(), "bt709,bt709,bt709")
-      const first = yield* Effect.promise(() =>
-        ask("ffmpeg", "-frames:v 1 -vf crop=2:2:100:100 -f rawvideo -pix_fmt yuv420p -")
-      )
-      const [luma, , , , blue, red] = [...first.stdout] as [number, number, number, number, number, number]
+      assert.strictEqual(yield* coloursOf(wholes["180p"]!), "bt709,bt709,bt709")
       // Red in BT.709; in BT.601 it is 81, 90 and 240.
-      assert.approximately(luma, 63, 1)
-      assert.approximately(blue, 102, 1)
-      assert.approximately(red, 240, 1)
+      near(yield* pixelOf(wholes["180p"]!, "yuv420p"), [63, 102, 240])
+    })
+  )
+
+  patient("names the colours of a source that does not, in each rendition alike", () =>
+    Effect.gen(function* () {
+      const plain = yield* Effect.promise(() => makeOddSource("plain", folder))
+      const { wholes: small } = yield* transcode(plain, "plain-colours")
+      assert.strictEqual(yield* coloursOf(small["180p"]!), "smpte170m,bt709,smpte170m")
+      const television = yield* Effect.promise(() => makeOddSource("anamorphic", folder))
+      const { wholes } = yield* transcode(television, "television")
+      for (const name of ["576p", "480p", "360p"]) {
+        assert.strictEqual(yield* coloursOf(wholes[name]!), "smpte170m,bt709,bt470bg", name)
+      }
+      const hdr = yield* Effect.promise(() => makeOddSource("hlgBare", folder))
+      const { wholes: folded } = yield* transcode(hdr, "hlg-bare")
+      assert.strictEqual(yield* coloursOf(folded["180p"]!), "bt709,bt709,bt709")
+    })
+  )
+
+  /** The mean of each channel: the root of that of its squares. */
+  const loudness = Effect.fnUntraced(function* (path: string) {
+    const samples = yield* ask("ffmpeg", path, "-f s16le -")
+    const squares: [number, number] = [0, 0]
+    for (let at = 0; at + 3 < samples.length; at += 4) {
+      squares[0] += (samples.readInt16LE(at) / 32_768) ** 2
+      squares[1] += (samples.readInt16LE(at + 2) / 32_768) ** 2
+    }
+    return squares.map((sum) => Math.sqrt((sum * 4) / samples.length)) as [number, number]
+  })
+
+  patient("hears channels that nobody placed from both sides, and a sphere from where its sounds are", () =>
+    Effect.gen(function* () {
+      const many = yield* Effect.promise(() => makeOddSource("unplacedSounds", folder))
+      const heard = yield* loudness((yield* transcode(many, "unplaced")).wholes["audio-0"]!)
+      for (const side of heard) assert.approximately(side, 0.35, 0.03)
+      const sphere = yield* Effect.promise(() => makeOddSource("sphere", folder))
+      const [left, right] = yield* loudness((yield* transcode(sphere, "sphere-sides")).wholes["audio-0"]!)
+      assert.approximately(left, 0.35, 0.03)
+      assert.isBelow(right, 0.05)
+    })
+  )
+
+  patient("makes whole pictures of two fields where only the pictures say that they are", () =>
+    Effect.gen(function* () {
+      const source = yield* Effect.promise(() => makeOddSource("tape", folder))
+      const { wholes } = yield* transcode(source, "tape")
+      const { stderr } = yield* Effect.promise(() =>
+        promisify(execFile)("ffmpeg", ["-hide_banner", "-i", wholes["576p"]!, ..."-vf idet -f null -".split(" ")])
+      )
+      const found = /Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+) Progressive:\s*(\d+)/.exec(stderr)
+      const [top, bottom, whole] = (found ?? []).slice(1).map(Number) as [number, number, number]
+      assert.isAbove(whole, 45)
+      assert.isBelow(top + bottom, 5)
     })
   )
 
@@ -274,6 +341,19 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
         assert.deepStrictEqual(yield* inspector.inspect({ name: "poster.jpg", path }), { _tag: "Attachment" })
         const { height, width } = yield* Effect.promise(() => pictureOf(path))
         assert.deepStrictEqual([width, height], kind === "rotated" ? [180, 320] : [320, 180])
+      }
+    })
+  )
+
+  patient("gives the poster the colours that a JPEG has", () =>
+    Effect.gen(function* () {
+      const transcoder = yield* Transcoder
+      for (const kind of ["redHd", "rgb"] as const) {
+        const source = yield* Effect.promise(() => makeOddSource(kind, folder))
+        const path = join(folder, `${kind}.jpg`)
+        yield* transcoder.poster({ plan: yield* planOf(source), source, path })
+        // Red in BT.601 and full range.
+        near(yield* pixelOf(path, "yuvj420p"), [76, 85, 255])
       }
     })
   )

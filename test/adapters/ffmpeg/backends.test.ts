@@ -47,7 +47,12 @@ const encoders = backends.flatMap((module) =>
 const ntsc = FrameRate.make(30000, 1001)
 
 const planFor = (encoder: Encoder, video: Partial<VideoStream> = {}) =>
-  wholeSource(source({ width: 1920, height: 1080, nominalFrameRate: ntsc, ...video }, [{ duration: 8 }]), { encoder })
+  wholeSource(
+    source({ width: 1920, height: 1080, nominalFrameRate: ntsc, duration: 250 * (1001 / 30000), ...video }, [
+      { duration: 8 }
+    ]),
+    { encoder }
+  )
 
 const argumentsFor = (encoder: Encoder, video: Partial<VideoStream> = {}) =>
   transcodeArguments(planFor(encoder, video), { source: "/in/cat.mp4", folderOf: (rendition) => `/out/${rendition}` })

@@ -134,8 +134,8 @@ describe("the sound tracks", () => {
         audioStream({ index: 3, channels: 1, language: "de" })
       ]).map(({ name, ...rendition }) => ({ name: String(name), ...rendition })),
       [
-        { name: "audio-0", stream: 1, language: "en", channels: 2, bitrate: 128 },
-        { name: "audio-1", stream: 3, language: "de", channels: 1, bitrate: 96 }
+        { name: "audio-0", stream: 1, language: "en", channels: 2, mix: null, bitrate: 128 },
+        { name: "audio-1", stream: 3, language: "de", channels: 1, mix: null, bitrate: 96 }
       ]
     )
   })

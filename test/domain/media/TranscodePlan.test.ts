@@ -70,12 +70,14 @@ describe("the plan for a whole source", () => {
 
   it("says what has to be put right before scaling", () => {
     const plan = planOf({ fieldOrder: "interlaced", dynamicRange: "hlg", fullRange: true, start: 0.5, index: 2 })
-    assert.isTrue(plan.normalisation.deinterlace)
+    assert.strictEqual(plan.normalisation.deinterlace, "all")
     assert.strictEqual(plan.normalisation.toneMapFrom, "hlg")
     assert.isTrue(plan.normalisation.fullRange)
     assert.strictEqual(plan.videoStart, 0.5)
     assert.strictEqual(plan.videoStream, 2)
-    assert.isFalse(planOf({ fieldOrder: "unknown" }).normalisation.deinterlace)
+    const unknown = (codec: string) => planOf({ fieldOrder: "unknown", codec }).normalisation.deinterlace
+    assert.strictEqual(unknown("dvvideo"), "marked")
+    assert.strictEqual(unknown("av1"), "none")
   })
 
   it("makes a ladder of the size that people see, for the encoder's codec", () => {

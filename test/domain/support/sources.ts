@@ -20,6 +20,7 @@ export const videoStream = (own: Partial<VideoStream> = {}): VideoStream => ({
   bitDepth: 8,
   fieldOrder: "progressive",
   dynamicRange: "sdr",
+  colours: { matrix: "bt709", primaries: "bt709", transfer: "bt709" },
   fullRange: false,
   ...own
 })
@@ -28,6 +29,7 @@ export const audioStream = (own: Partial<AudioStream> = {}): AudioStream => ({
   index: 1,
   codec: "aac",
   channels: 2,
+  arrangement: "speakers",
   sampleRate: 48000,
   language: "und",
   start: 0,
