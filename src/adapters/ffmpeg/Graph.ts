@@ -157,8 +157,11 @@ export const posterGraph = (plan: TranscodePlan, size: VideoRendition): string =
 const mixed = (mix: AudioRendition["mix"]): string => {
   if (mix === null) return ""
   const sum = (shares: ReadonlyArray<number>) =>
-    shares.map((share, channel) => `${share < 0 ? "" : "+"}${share.toFixed(4)}*c${channel}`).join("")
-  return `pan=stereo|c0=${sum(mix.left).slice(1)}|c1=${sum(mix.right).slice(1)},`
+    shares
+      .map((share, channel) => `${share < 0 ? "" : "+"}${share.toFixed(4)}*c${channel}`)
+      .join("")
+      .replace(/^\+/, "")
+  return `pan=stereo|c0=${sum(mix.left)}|c1=${sum(mix.right)},`
 }
 
 /**
