@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import { AttemptJournal, EndedAttempt } from "../../domain/ports/AttemptJournal.ts"
 import { Db } from "./Db.ts"
-import { storeUnavailable } from "./Rows.ts"
+import { storeUnavailable, traceOf } from "./Rows.ts"
 
 export const layer = Layer.effect(
   AttemptJournal,
@@ -44,7 +44,7 @@ export const layer = Layer.effect(
                a.outcome,
                a.error,
                a.stderr,
-               jsonb_build_object('traceparent', j.traceparent, 'tracestate', j.tracestate) as "trace"
+               ${sql.unsafe(traceOf("j"))} as "trace"
           from taken a
           join task t on t.id = a.task_id
           join job j on j.id = t.job_id

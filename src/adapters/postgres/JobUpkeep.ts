@@ -4,9 +4,8 @@ import { LeaseId } from "../../domain/ids.ts"
 import { Breach, JobUpkeep } from "../../domain/ports/JobUpkeep.ts"
 import { audit } from "./audit.ts"
 import { Db, type Sql, withStatementTimeout } from "./Db.ts"
-import { storeUnavailable } from "./Rows.ts"
+import { Count, storeUnavailable } from "./Rows.ts"
 
-const Count = Schema.Struct({ count: Schema.Int })
 const Name = Schema.Struct({ name: Schema.String })
 const Lease = Schema.Struct({ id: LeaseId })
 

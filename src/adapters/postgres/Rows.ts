@@ -1,5 +1,5 @@
 /** What the stores share: how a database error looks to the domain, and columns that several queries select. */
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { StoreUnavailable } from "../../domain/ports/StoreUnavailable.ts"
 import type { DbError } from "./Db.ts"
 
@@ -10,6 +10,15 @@ export const storeUnavailable = <A, E, R>(
   Effect.catchTag(effect as Effect.Effect<A, DbError, R>, "DbError", (cause) =>
     Effect.fail(new StoreUnavailable({ cause }))
   ) as never
+
+/** The answer to `select count(*)::int as count`. */
+export const Count = Schema.Struct({ count: Schema.Int })
+
+/** `TraceContext` of the row aliased `alias`: that of whoever asked for the upload or the job. */
+export const traceOf = (alias: string) => `
+  case when ${alias}.traceparent is not null
+       then jsonb_build_object('traceparent', ${alias}.traceparent, 'tracestate', ${alias}.tracestate)
+  end`
 
 /** `SourceFile` of the video aliased `v`. */
 export const sourceColumns = `

@@ -6,7 +6,7 @@ import { UploadRefused, UploadStore } from "../../domain/ports/UploadStore.ts"
 import { Upload } from "../../domain/videos/Upload.ts"
 import type { Video } from "../../domain/videos/Video.ts"
 import { Db, type Sql } from "./Db.ts"
-import { storeUnavailable } from "./Rows.ts"
+import { Count, storeUnavailable, traceOf } from "./Rows.ts"
 
 /** A lost process keeps others from its uploads for so long; it says every few seconds that it is there. */
 const writerSeconds = 15
@@ -18,16 +18,14 @@ const columns = `
   u.metadata,
   u.fingerprint,
   u.arriving,
-  case when u.traceparent is not null
-       then jsonb_build_object('traceparent', u.traceparent, 'tracestate', u.tracestate)
-  end           as "trace",
+  ${traceOf("u")} as "trace",
   u.created_at  as "createdAt",
   u.expires_at  as "expiresAt",
   u.video_id    as "video"`
 
 const Situation = Schema.Struct({ ...Upload.fields, expired: Schema.Boolean, busy: Schema.Boolean })
-const Sum = Schema.Struct({ n: Schema.Int })
-const Left = Schema.Struct({ id: Upload.fields.id, arriving: Upload.fields.arriving })
+const Promised = Schema.Struct({ bytes: Schema.Int })
+const Removed = Schema.Struct({ arriving: Upload.fields.arriving })
 const TakenRow = Schema.Struct({ ...Upload.fields, unclean: Schema.Boolean })
 
 /** Can be gone on with. */
@@ -103,19 +101,19 @@ const make = Effect.fnUntraced(function* (life: Duration.Input) {
 
   const count: UploadStore["Service"]["count"] = Effect.fn("UploadStore.count")(function* ({ fingerprint }) {
     const [row] = yield* db.rows(
-      Sum,
-      (sql) => sql`select count(*)::int as n from upload u where ${open(sql, fingerprint)}`
+      Count,
+      (sql) => sql`select count(*)::int as count from upload u where ${open(sql, fingerprint)}`
     )
-    return row!.n
+    return row!.count
   }, storeUnavailable)
 
   const promised = db
     .rows(
-      Sum,
-      (sql) => sql`select coalesce(sum(u.bytes - u.received), 0)::bigint as n from upload u where ${open(sql)}`
+      Promised,
+      (sql) => sql`select coalesce(sum(u.bytes - u.received), 0)::bigint as bytes from upload u where ${open(sql)}`
     )
     .pipe(
-      Effect.map(([row]) => row!.n),
+      Effect.map(([row]) => row!.bytes),
       storeUnavailable
     )
 
@@ -191,7 +189,7 @@ const make = Effect.fnUntraced(function* (life: Duration.Input) {
       .pipe(Effect.withSpan("UploadStore.finish"), storeUnavailable)
 
   const remove = Effect.fn("UploadStore.remove")(function* (id: UploadId) {
-    const rows = yield* db.rows(Left, (sql) => sql`delete from upload where id = ${id} returning id, arriving`)
+    const rows = yield* db.rows(Removed, (sql) => sql`delete from upload where id = ${id} returning arriving`)
     return Option.fromUndefinedOr(rows[0])
   }, storeUnavailable)
 

@@ -8,7 +8,7 @@ import * as Slug from "../../domain/videos/Slug.ts"
 import { Video } from "../../domain/videos/Video.ts"
 import { Db, type Sql } from "./Db.ts"
 import { makeRemoval } from "./VideoRemoval.ts"
-import { sourceColumns, storeUnavailable, videoStatus } from "./Rows.ts"
+import { Count, sourceColumns, storeUnavailable, videoStatus } from "./Rows.ts"
 
 const videoColumns = `
   v.id,
@@ -22,8 +22,6 @@ const videoColumns = `
   v.published,
   v.published_at   as "publishedAt",
   v.created_at     as "createdAt"`
-
-const Count = Schema.Struct({ count: Schema.Int })
 
 /** No wildcard in what people look for. */
 const literally = (text: string) => `%${text.replace(/[\\%_]/g, "\\$&")}%`

@@ -37,23 +37,25 @@ import {
 } from "./Disk.ts"
 import { growing } from "./Growing.ts"
 
-/** The playlists and the manifest of a presentation, by path within its folder. `base` leads from them to the folder. */
-const manifests = (presentation: Presentation, publication: LeaseId): ReadonlyArray<readonly [string, string]> => [
+/** A playlist or a DASH manifest: its path within the publication, and its text. */
+type Manifest = readonly [path: string, content: string]
+
+const manifestsOf = (presentation: Presentation, publication: LeaseId): ReadonlyArray<Manifest> => [
   [HlsPlaylist.masterName, HlsPlaylist.masterPlaylist(presentation, `${publication}/`)],
   [DashManifest.manifestName, DashManifest.manifest(presentation, `${publication}/`)],
-  ...[...presentation.video, ...presentation.audio].map(
-    (track) => [join(track.name, HlsPlaylist.mediaName), HlsPlaylist.mediaPlaylist(track)] as const
-  )
+  ...[...presentation.video, ...presentation.audio].map((track): Manifest => [
+    join(track.name, HlsPlaylist.mediaName),
+    HlsPlaylist.mediaPlaylist(track)
+  ])
 ]
 
-const deliveredManifests = (delivery: Delivery, publication: LeaseId): ReadonlyArray<readonly [string, string]> => {
+/** The playlists of its tracks came with it: only what names them all is written here. */
+const manifestsOfDelivery = (delivery: Delivery, publication: LeaseId): ReadonlyArray<Manifest> => {
   const [first, ...rest] = delivery.dash
-  return [
-    [HlsPlaylist.masterName, masterPlaylist(delivery.presentation, `${publication}/`)],
-    ...(first === undefined
-      ? []
-      : [[DashManifest.manifestName, DashManifest.separateManifest([first, ...rest], `${publication}/`)] as const])
-  ]
+  const master: Manifest = [HlsPlaylist.masterName, masterPlaylist(delivery.presentation, `${publication}/`)]
+  return first === undefined
+    ? [master]
+    : [master, [DashManifest.manifestName, DashManifest.separateManifest([first, ...rest], `${publication}/`)]]
 }
 
 const make = (root: string) =>
@@ -140,55 +142,51 @@ const make = (root: string) =>
       yield* syncFolder(attemptFolder(to))
     })
 
-    const assemblePublication = Effect.fn("MediaStore.assemblePublication")(function* (
+    /** Each file is a further name for the part of an attempt; durable from its bytes up to its folder's name. */
+    const assemble = Effect.fn("MediaStore.assemble")(function* (
       publication: LeaseId,
-      outputs: ReadonlyArray<TaskOutput>,
-      presentation: Presentation
+      files: ReadonlyArray<{ readonly path: string; readonly part: string }>,
+      manifests: ReadonlyArray<Manifest>
     ) {
-      const files = outputs.flatMap((output) => output.files.map((file) => ({ ...file, lease: output.leaseId })))
-      const folders = new Set(files.map((file) => publicationPath(publication, file.rendition)))
+      const folders = new Set(files.map(({ path }) => publicationPath(publication, dirname(path))))
       yield* Effect.forEach(folders, makeFolder, { discard: true })
-      yield* Effect.forEach(
-        files,
-        (file) => linkOrCopy(partPath(file.lease, file), publicationPath(publication, join(file.rendition, file.name))),
-        { concurrency: 16, discard: true }
-      )
-      yield* Effect.forEach(
-        manifests(presentation, publication),
-        ([path, content]) => writeWhole(publicationPath(publication, path), content),
-        { discard: true }
-      )
+      yield* Effect.forEach(files, ({ part, path }) => linkOrCopy(part, publicationPath(publication, path)), {
+        concurrency: 16,
+        discard: true
+      })
+      yield* Effect.forEach(manifests, ([path, content]) => writeWhole(publicationPath(publication, path), content), {
+        discard: true
+      })
       yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, {
         discard: true
       })
     })
 
-    const assembleDelivery = Effect.fn("MediaStore.assembleDelivery")(function* (
+    const assemblePublication = (
       publication: LeaseId,
-      delivery: Delivery
-    ) {
-      const thumbnail = delivery.files.find(({ path }) => path === thumbnailPath)
-      const files = [
-        ...delivery.files,
-        // Where the pages look for it.
-        ...(thumbnail === undefined ? [] : [{ ...thumbnail, path: join(posterRendition, posterName) }])
-      ]
-      const folders = new Set(files.map(({ path }) => publicationPath(publication, dirname(path))))
-      yield* Effect.forEach(folders, makeFolder, { discard: true })
-      yield* Effect.forEach(
-        files,
-        (file) => linkOrCopy(partPath(publication, file), publicationPath(publication, file.path)),
-        { concurrency: 16, discard: true }
+      outputs: ReadonlyArray<TaskOutput>,
+      presentation: Presentation
+    ) =>
+      assemble(
+        publication,
+        outputs.flatMap(({ files, leaseId }) =>
+          files.map((file) => ({ path: join(file.rendition, file.name), part: partPath(leaseId, file) }))
+        ),
+        manifestsOf(presentation, publication)
       )
-      yield* Effect.forEach(
-        deliveredManifests(delivery, publication),
-        ([path, content]) => writeWhole(publicationPath(publication, path), content),
-        { discard: true }
+
+    const assembleDelivery = (publication: LeaseId, delivery: Delivery) =>
+      assemble(
+        publication,
+        delivery.files.flatMap((file) => {
+          const part = partPath(publication, file)
+          return file.path === thumbnailPath
+            ? // And where the pages look for it.
+              [file.path, join(posterRendition, posterName)].map((path) => ({ path, part }))
+            : [{ path: file.path, part }]
+        }),
+        manifestsOfDelivery(delivery, publication)
       )
-      yield* Effect.forEach([...folders, publicationPath(publication, "."), join(root, "published")], syncFolder, {
-        discard: true
-      })
-    })
 
     const missing = (publication: LeaseId, paths: ReadonlyArray<string>) =>
       Effect.filter(paths, (path) => Effect.map(isFile(publicationPath(publication, path)), (there) => !there), {

@@ -8,7 +8,7 @@ const secrets: ReadonlyArray<readonly [RegExp, string]> = [
   [/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@?#]+@/gi, "$1REDACTED@"],
   // What a query says is a matter between the two who speak: it may be a signature.
   [/\b((?:https?|s3):\/\/[^\s?#"']*)\?[^\s#"']*/gi, "$1?REDACTED"],
-  [/\bvlogw_[A-Za-z0-9_-]+/g, "REDACTED"],
+  [/\bvlog[war]_[A-Za-z0-9_-]+/g, "REDACTED"],
   [/\b(bearer|basic)\s+[\w.~+/=-]+/gi, "$1 REDACTED"],
   [
     /\b(password|passwd|secret|token|api[-_]?key|x-admin-secret|x-worker-api-key)(["']?\s*[=:]\s*["']?)[^\s"',;&]+/gi,
@@ -17,7 +17,7 @@ const secrets: ReadonlyArray<readonly [RegExp, string]> = [
 ]
 
 /** Something of this is in every text that one of `secrets` matches, and in few others: one look instead of five. */
-const suspicious = /:\/\/|vlogw_|bearer|basic|passw|secret|token|key/i
+const suspicious = /:\/\/|vlog[war]_|bearer|basic|passw|secret|token|key/i
 
 const scrubText = (text: string): string =>
   suspicious.test(text)

@@ -63,6 +63,7 @@ describe("secrets", () => {
     ["postgres://vlog:swordfish@db:5432/vlog", "postgres://REDACTED@db:5432/vlog"],
     ["GET https://bucket.test/a.mp4?X-Amz-Signature=swordfish&x=1", "GET https://bucket.test/a.mp4?REDACTED"],
     ["the key vlogw_swordfish_1 is wrong", "the key REDACTED is wrong"],
+    ["vloga_swordfish_1 and vlogr_swordfish_1 are wrong", "REDACTED and REDACTED are wrong"],
     ["authorization: Bearer swordfish.abc", "authorization: Bearer REDACTED"],
     ['{"password": "swordfish"}', '{"password": "REDACTED"}'],
     ["X-Admin-Secret: swordfish", "X-Admin-Secret: REDACTED"],

@@ -7,7 +7,7 @@ import { ClaimedTask } from "../../../domain/ports/JobStore.ts"
 import { currentTrace } from "../../../domain/telemetry/TraceContext.ts"
 import type { StoreUnavailable } from "../../../domain/ports/StoreUnavailable.ts"
 import { Db, type Sql } from "../Db.ts"
-import { sourceColumns, storeUnavailable } from "../Rows.ts"
+import { sourceColumns, storeUnavailable, traceOf } from "../Rows.ts"
 import { gathered } from "./Gathered.ts"
 
 type ClaimOptions = Parameters<JobStore["Service"]["claim"]>[0]
@@ -151,9 +151,7 @@ export const makeClaiming = Effect.gen(function* () {
                l.lease_id         as "leaseId",
                l.attempt,
                l.lease_expires_at as "expiresAt",
-               case when j.traceparent is not null
-                    then jsonb_build_object('traceparent', j.traceparent, 'tracestate', j.tracestate)
-               end                as "trace"
+               ${sql.unsafe(traceOf("j"))} as "trace"
           from caller c
           left join leased l on l.turn = c.turn
           left join job j on j.id = l.job_id

@@ -5,7 +5,7 @@ import { Attempt } from "../../../domain/jobs/Attempt.ts"
 import { Job } from "../../../domain/jobs/Job.ts"
 import type { JobFilter, JobStore } from "../../../domain/ports/JobStore.ts"
 import { Db, type Sql } from "../Db.ts"
-import { storeUnavailable } from "../Rows.ts"
+import { Count, storeUnavailable } from "../Rows.ts"
 
 const jobColumns = `
   j.id,
@@ -38,8 +38,6 @@ const jobColumns = `
 const lag = 60
 
 const Now = Schema.Struct({ at: Schema.Date })
-
-const Count = Schema.Struct({ count: Schema.Int })
 
 const jobStatus = (sql: Sql, status: Job["status"]) => {
   if (status !== "queued" && status !== "running") return sql`j.state = ${status}`
