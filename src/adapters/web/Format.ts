@@ -1,3 +1,4 @@
+/** Quantities and times as the pages show them. */
 import { html, type Html } from "./Html.ts"
 
 /** `75.4` → `1:15`, `3700` → `1:01:40`. */

@@ -1,3 +1,4 @@
+/** The page of all videos and of the latest jobs. */
 import * as Format from "./Format.ts"
 import { html, type Html, type HtmlValue } from "./Html.ts"
 import { layout } from "./Layout.ts"

@@ -1,6 +1,6 @@
 /** What viewers open: pages, assets of the pages, and published output. Everything here is read-only and public. */
 import { Cache, Duration, Effect, Exit, Option, Schema } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { type Headers, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { LeaseId } from "../../domain/ids.ts"
 import { thumbnailPath } from "../../domain/media/Delivered.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
@@ -54,6 +54,10 @@ const away = HttpServerResponse.text("Temporarily unavailable, please retry\n", 
   headers: { "retry-after": "5" }
 })
 
+/** Whoever copies the example is to send his secret as safely as he came here. */
+const addressOf = (headers: Headers.Headers) =>
+  `${headers["x-forwarded-proto"] === "https" ? "https" : "http"}://${headers["host"] ?? "localhost"}`
+
 export const routes = HttpRouter.use(
   Effect.fn(function* (router) {
     const videos = yield* VideoStore
@@ -80,7 +84,7 @@ export const routes = HttpRouter.use(
       const latest = new Map(recent.toReversed().map((job) => [job.videoId, job]))
       return page(
         listPage({
-          address: request.headers["host"] ?? "localhost",
+          address: addressOf(request.headers),
           videos: found.map((video) => videoRow(video, latest.get(video.id) ?? null)),
           jobs: recent.map((job) => jobRow(job, titles.get(job.videoId) ?? job.slug))
         })

@@ -81,18 +81,20 @@ const renditionsOf = (published: Published): WatchOutput["renditions"] =>
     ? published.renditions.map(playlistRendition)
     : [...published.video, ...published.audio].map(rendition)
 
-const outputOf = (video: Video, presentation: Published | null): WatchOutput | null =>
-  presentation === null || video.publishedAt === null
-    ? null
-    : {
-        publishedAt: video.publishedAt,
-        // Players do better with the playlists where a rendition holds its own sound.
-        manifestUrl: address(video, "renditions" in presentation ? HlsPlaylist.masterName : DashManifest.manifestName),
-        masterUrl: address(video, HlsPlaylist.masterName),
-        posterUrl: posterOf(video),
-        renditions: renditionsOf(presentation),
-        captions: []
-      }
+const outputOf = (video: Video, presentation: Published | null): WatchOutput | null => {
+  if (presentation === null || video.publishedAt === null) return null
+  const masterUrl = address(video, HlsPlaylist.masterName)
+  // Players do better with the playlists where a rendition holds its own sound.
+  const dashUrl = "renditions" in presentation ? null : address(video, DashManifest.manifestName)
+  return {
+    publishedAt: video.publishedAt,
+    manifestUrl: dashUrl ?? masterUrl,
+    masterUrl,
+    dashUrl,
+    posterUrl: posterOf(video),
+    renditions: renditionsOf(presentation)
+  }
+}
 
 const pendingJob = (job: Job | null): WatchJob | null => {
   switch (job?.status) {

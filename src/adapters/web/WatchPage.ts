@@ -1,3 +1,4 @@
+/** The page of one video: its player, what was made of it, and how its job goes on. */
 import { assetUrl } from "./assets.ts"
 import * as Format from "./Format.ts"
 import { html, type Html, type HtmlValue } from "./Html.ts"
@@ -28,12 +29,15 @@ interface WatchSource {
 
 export interface WatchOutput {
   readonly publishedAt: Date
+  /** What the player here loads. */
   readonly manifestUrl: string
+  /** HLS. */
   readonly masterUrl: string
+  /** Null where renditions hold their own sound: HLS serves these better. */
+  readonly dashUrl: string | null
   readonly posterUrl: string | null
   /** From the largest to the smallest, then audio, as they should be read. */
   readonly renditions: ReadonlyArray<WatchRendition>
-  readonly captions: ReadonlyArray<WatchCaptions>
 }
 
 interface WatchRendition {
@@ -48,12 +52,6 @@ interface WatchRendition {
   readonly averageBitRate: number | null
   readonly peakBitRate: number | null
   readonly segments: number
-}
-
-interface WatchCaptions {
-  readonly url: string
-  readonly language: string
-  readonly label: string
 }
 
 export type WatchJob =
@@ -108,17 +106,7 @@ const player = (view: WatchView, output: WatchOutput): Html =>
         playsinline
         ${output.posterUrl === null ? null : html`poster="${output.posterUrl}"`}
         aria-label="${view.title}"
-      >
-        ${output.captions.map(
-          (captions) =>
-            html`<track
-              kind="subtitles"
-              src="${captions.url}"
-              srclang="${captions.language}"
-              label="${captions.label}"
-            />`
-        )}
-      </video>
+      ></video>
     </div>
     <div id="player-error" class="player-error" role="alert" hidden>
       <p></p>
@@ -206,7 +194,8 @@ const elsewhere = (output: WatchOutput): Html =>
   html`<section aria-labelledby="elsewhere">
     <h2 id="elsewhere">Play it elsewhere</h2>
     <div class="addresses">
-      ${address("HLS", "hls-address", output.masterUrl)} ${address("DASH", "dash-address", output.manifestUrl)}
+      ${address("HLS", "hls-address", output.masterUrl)}
+      ${output.dashUrl === null ? null : address("DASH", "dash-address", output.dashUrl)}
     </div>
   </section>`
 
@@ -298,7 +287,6 @@ const keyboard = html`<details class="keyboard">
     <li><kbd>,</kbd> <kbd>.</kbd> one frame back and forward</li>
     <li><kbd>&lt;</kbd> <kbd>&gt;</kbd> slower and faster</li>
     <li><kbd>m</kbd> mute</li>
-    <li><kbd>c</kbd> captions</li>
     <li><kbd>f</kbd> full screen</li>
     <li><kbd>p</kbd> picture in picture</li>
   </ul>

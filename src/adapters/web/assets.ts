@@ -1,3 +1,4 @@
+/** The files that pages load, and the headers of both. */
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"

@@ -1,6 +1,7 @@
 /** Why a command could not do what it was asked, one class for each exit code. */
 import { Schema } from "effect"
 import type { HttpClientError } from "effect/http"
+import { rootCause } from "../../adapters/worker-api/client/Connection.ts"
 import type * as Contract from "../../adapters/worker-api/contract/Errors.ts"
 
 const fields = { problem: Schema.String }
@@ -60,13 +61,6 @@ export interface Origin {
   readonly address: string
   readonly addressFrom: string
   readonly secretFrom: string
-}
-
-/** `ECONNREFUSED` and the like lie at the bottom of a chain of causes. */
-const rootCause = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error)
-  if (error.cause !== undefined) return rootCause(error.cause)
-  return "code" in error && typeof error.code === "string" ? error.code : error.message
 }
 
 export const unreachable = ({ address, addressFrom }: Origin, error: unknown) =>

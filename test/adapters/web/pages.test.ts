@@ -12,8 +12,8 @@ const output: WatchOutput = {
   publishedAt: new Date("2026-03-05T14:05:00Z"),
   manifestUrl: "/videos/harbour/manifest.mpd",
   masterUrl: "/videos/harbour/master.m3u8",
+  dashUrl: "/videos/harbour/manifest.mpd",
   posterUrl: "/videos/harbour/thumbnail.jpg",
-  captions: [{ url: "/videos/harbour/en.vtt", language: "en", label: "English" }],
   renditions: [
     {
       name: "1080p",
@@ -130,6 +130,13 @@ describe("watchPage", () => {
     }
     assert.include(page, `<time datetime="2026-03-05T14:05:00.000Z">`)
     assert.notInclude(page, "data-refresh")
+  })
+
+  it("names a DASH address only where there is one", () => {
+    assert.include(watchPage(watchView), `value="/videos/harbour/manifest.mpd"`)
+    const page = watchPage({ ...watchView, output: { ...output, manifestUrl: output.masterUrl, dashUrl: null } })
+    assert.include(page, `value="/videos/harbour/master.m3u8"`)
+    assert.notInclude(page, "DASH")
   })
 
   it("says the state of an unpublished video instead of showing a player", () => {

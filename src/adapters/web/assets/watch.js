@@ -75,18 +75,9 @@ const controls = (player) => {
   const phone = ui.isMobile()
   ui.configure({
     controlPanelElements: phone
-      ? ["mute", "time_and_duration", "spacer", "captions", "quality", "overflow_menu", "fullscreen"]
-      : [
-          "play_pause",
-          "mute_volume",
-          "time_and_duration",
-          "spacer",
-          "captions",
-          "quality",
-          "overflow_menu",
-          "fullscreen"
-        ],
-    overflowMenuButtons: ["language", "captions-position", "playback_rate", "picture_in_picture"],
+      ? ["mute", "time_and_duration", "spacer", "quality", "overflow_menu", "fullscreen"]
+      : ["play_pause", "mute_volume", "time_and_duration", "spacer", "quality", "overflow_menu", "fullscreen"],
+    overflowMenuButtons: ["language", "playback_rate", "picture_in_picture"],
     topControlPanelElements: [],
     customContextMenu: false,
     playbackRates: [0.5, 0.75, 1, 1.25, 1.5, 2],
@@ -103,13 +94,6 @@ const controls = (player) => {
   keepKeysOutside()
   return ui
 }
-
-// Text tracks of the page belong to the browser's own player; Shaka is given them by address instead.
-const takeTracks = () =>
-  [...video.querySelectorAll("track")].map((track) => {
-    track.remove()
-    return { url: track.src, language: track.srclang, label: track.label }
-  })
 
 const playNatively = () => {
   if (video.canPlayType("application/vnd.apple.mpegurl") === "") {
@@ -138,14 +122,10 @@ const start = async () => {
   window.vlogControls = controls(player)
   player.addEventListener("error", (event) => onPlayerError(event.detail))
   player.configure({ streaming: { bufferingGoal: 30, rebufferingGoal: 1 }, abr: { restrictToElementSize: false } })
-  const tracks = takeTracks()
   try {
     await player.attach(video)
     await player.load(hasMediaSource ? container.dataset.manifest : container.dataset.master, startTime())
     setState("ready")
-    for (const track of tracks) {
-      await player.addTextTrackAsync(track.url, track.language, "subtitles", "text/vtt", "", track.label)
-    }
   } catch (error) {
     if (typeof error.code === "number") onPlayerError(error)
     else showError("The player could not start.", String(error))

@@ -60,3 +60,10 @@ export const loggedIn = (login: Login | null) =>
       login === null ? client : HttpClient.mapRequest(client, HttpClientRequest.basicAuth(login.name, login.password))
     )
   )
+
+/** `ECONNREFUSED` and the like lie at the bottom of a chain of causes. */
+export const rootCause = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  if (error.cause !== undefined) return rootCause(error.cause)
+  return "code" in error && typeof error.code === "string" ? error.code : error.message
+}

@@ -4,8 +4,9 @@ import { HttpClient, HttpClientRequest } from "effect/http"
 import { createHash, type Hash } from "node:crypto"
 import { type FileHandle, open } from "node:fs/promises"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
-import { ApiRefused, ApiUnavailable, LeaseLost } from "../../../domain/ports/WorkerApi.ts"
+import { ApiRefused, ApiUnavailable } from "../../../domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
+import { errorOfStatus } from "./Errors.ts"
 
 /** Seconds without a byte after which a connection is taken for dead. */
 const stallTimeout = "30 seconds"
@@ -34,12 +35,6 @@ const startOf = (status: number, contentRange: string | undefined, wanted: numbe
   return status === 206 && contentRange?.startsWith(`bytes ${wanted}-`) === true ? wanted : null
 }
 
-const refuse = (status: number, address: string) => {
-  const problem = `${address} answers a download with status ${status}`
-  if (status === 403 || status === 404 || status === 409) return new LeaseLost({ problem })
-  return status >= 500 || status === 429 ? new ApiUnavailable({ problem }) : new ApiRefused({ status, problem })
-}
-
 const fetchRest = Effect.fnUntraced(
   function* (
     client: HttpClient.HttpClient,
@@ -54,7 +49,8 @@ const fetchRest = Effect.fnUntraced(
       before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`)
     )
     const start = startOf(response.status, response.headers["content-range"], before.bytes)
-    if (start === null) return yield* refuse(response.status, address)
+    if (start === null)
+      return yield* errorOfStatus(response.status, `${address} answers a download with status ${response.status}`)
     let { bytes, hash } = start === 0 ? nothing() : before
     yield* response.stream.pipe(
       Stream.timeoutOrElse({

@@ -3,6 +3,7 @@ import type { Schema } from "effect"
 import type { HttpClientError } from "effect/http"
 import { ApiRefused, ApiUnavailable, LeaseLost } from "../../../domain/ports/WorkerApi.ts"
 import type * as Contract from "../contract/Errors.ts"
+import { rootCause } from "./Connection.ts"
 
 type Refusal =
   | Contract.BadRequest
@@ -35,13 +36,6 @@ const rejectedKey = (address: Address, status: number, detail: string) =>
     problem: `${address} rejects the key of this worker (${detail}): check VLOG_WORKER_API_KEY`
   })
 
-/** `ECONNREFUSED` and the like lie at the bottom of a chain of causes. */
-const rootCause = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error)
-  if (error.cause !== undefined) return rootCause(error.cause)
-  return "code" in error && typeof error.code === "string" ? error.code : error.message
-}
-
 const transport = (error: HttpClientError.HttpClientError, address: Address) => {
   const status = error.response?.status
   if (status === undefined)
@@ -49,6 +43,18 @@ const transport = (error: HttpClientError.HttpClientError, address: Address) => 
   return status >= 500 || status === 429
     ? new ApiUnavailable({ problem: `${address} answers with status ${status}` })
     : strangeAnswer(address, status)
+}
+
+/** For what goes past the contract, being bytes: a source. */
+export const errorOfStatus = (status: number, problem: string): ApiUnavailable | ApiRefused | LeaseLost => {
+  if (status === 403 || status === 404 || status === 409) return new LeaseLost({ problem })
+  return status >= 500 || status === 429 ? new ApiUnavailable({ problem }) : new ApiRefused({ status, problem })
+}
+
+/** And a segment. 400 is what bytes get that were spoiled on their way: they may arrive whole next time. */
+export const errorOfUpload = (address: Address, file: string, status: number, answer: string) => {
+  const problem = `${address} refused ${file} with status ${status}: ${answer.slice(0, 300)}`
+  return status === 400 ? new ApiUnavailable({ problem }) : errorOfStatus(status, problem)
 }
 
 /** For calls that any worker may make. */

@@ -1,5 +1,6 @@
 /** What is told of a task, in the words and within the limits of the protocol. */
 import type { Progress } from "../../../domain/jobs/Progress.ts"
+import { averageBitrate, type Presentation } from "../../../domain/media/Presentation.ts"
 import type { SourceFacts } from "../../../domain/videos/Video.ts"
 import type { ProgressReport } from "../contract/Worker.ts"
 
@@ -21,6 +22,26 @@ export const progressReport = (report: {
     ...(facts === null ? {} : { duration: facts.duration, source_width: facts.width, source_height: facts.height })
   }
 }
+
+/** The protocol counts in thousands of bits a second. */
+export const outputReport = ({
+  facts,
+  presentation
+}: {
+  readonly facts: SourceFacts
+  readonly presentation: Presentation
+}) => ({
+  qualities: presentation.video.map((track) => ({
+    name: track.name,
+    width: track.width,
+    height: track.height,
+    bitrate: Math.round(averageBitrate(track) / 1000)
+  })),
+  duration: facts.duration,
+  source_width: facts.width,
+  source_height: facts.height,
+  streaming_format: "cmaf" as const
+})
 
 /** The protocol takes no longer text; the end of ffmpeg's output is where the reason is. */
 export const shortened = (error: string) =>

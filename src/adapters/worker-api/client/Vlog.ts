@@ -12,17 +12,16 @@ import { gzip } from "node:zlib"
 import { LeaseId, TaskId } from "../../../domain/ids.ts"
 import { manifest, manifestName } from "../../../domain/media/DashManifest.ts"
 import { masterName, masterPlaylist, mediaName, mediaPlaylist } from "../../../domain/media/HlsPlaylist.ts"
-import { averageBitrate } from "../../../domain/media/Presentation.ts"
 import { posterRendition } from "../../../domain/media/Segment.ts"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
-import { ApiRefused, ApiUnavailable, LeaseLost, type WorkerApi } from "../../../domain/ports/WorkerApi.ts"
+import { ApiRefused, ApiUnavailable, type WorkerApi } from "../../../domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
 import { Slug } from "../../../domain/videos/Slug.ts"
 import { keyHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
 import { download } from "./Download.ts"
-import { toApiError, toTaskError } from "./Errors.ts"
-import { failureText, progressReport } from "./Reports.ts"
+import { errorOfStatus, errorOfUpload, toApiError, toTaskError } from "./Errors.ts"
+import { failureText, outputReport, progressReport } from "./Reports.ts"
 import type { makeWorkerClient } from "./WorkerClient.ts"
 
 /** It counts 300 requests a minute of all workers behind one address, and does not say when the next one may come. */
@@ -105,12 +104,7 @@ export const makeVlog = (options: {
     )
     const text = yield* Effect.orElseSucceed(response.text, () => "")
     if (response.status === 200) return text
-    const problem = `${address} refused ${path} with status ${response.status}: ${text.slice(0, 300)}`
-    if ([403, 404, 409].includes(response.status)) return yield* new LeaseLost({ problem })
-    // 400 is also what bytes get that were spoiled on their way.
-    return yield* response.status >= 500 || response.status === 429 || response.status === 400
-      ? new ApiUnavailable({ problem })
-      : new ApiRefused({ status: response.status, problem })
+    return yield* errorOfUpload(address, path, response.status, text)
   })
 
   const segment = (task: ClaimedTask, name: string, bytes: Uint8Array) =>
@@ -129,8 +123,8 @@ export const makeVlog = (options: {
       )
       const told = response.headers["content-range"]?.split("/")[1] ?? response.headers["content-length"]
       const problem = `${address} answers a download with status ${response.status}`
-      if ([403, 404, 409].includes(response.status)) return yield* new LeaseLost({ problem })
-      if (response.status >= 400 || told === undefined) return yield* new ApiUnavailable({ problem })
+      if (response.status >= 400) return yield* errorOfStatus(response.status, problem)
+      if (told === undefined) return yield* new ApiUnavailable({ problem })
       return Number(told)
     },
     Effect.catchTag("HttpClientError", (error) => new ApiUnavailable({ problem: error.message })),
@@ -178,7 +172,8 @@ export const makeVlog = (options: {
   })
 
   const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(
-    function* (task, { facts, presentation }) {
+    function* (task, output) {
+      const { presentation } = output
       for (const track of presentation.video) {
         const playlist = new TextEncoder().encode(mediaPlaylist(track))
         yield* segment(task, `${track.name}/${mediaName}`, playlist)
@@ -197,16 +192,7 @@ export const makeVlog = (options: {
             client.worker.complete({
               ...params(task),
               payload: {
-                qualities: presentation.video.map((track) => ({
-                  name: track.name,
-                  width: track.width,
-                  height: track.height,
-                  bitrate: Math.round(averageBitrate(track) / 1000)
-                })),
-                duration: facts.duration,
-                source_width: facts.width,
-                source_height: facts.height,
-                streaming_format: "cmaf",
+                ...outputReport(output),
                 streaming_codec: protocolCodec(presentation.video[0].codecs),
                 completion_token: `${task.jobId}-${randomUUID()}`
               }

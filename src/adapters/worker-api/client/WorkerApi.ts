@@ -4,10 +4,9 @@ import { Effect, Layer, Option, Redacted, Ref, Schedule, Schema } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createReadStream } from "node:fs"
 import { describe } from "../../../domain/media/Encoder.ts"
-import { averageBitrate } from "../../../domain/media/Presentation.ts"
 import type { MadeFile } from "../../../domain/media/Segment.ts"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
-import { ApiRefused, ApiUnavailable, LeaseLost, WorkerApi } from "../../../domain/ports/WorkerApi.ts"
+import { ApiUnavailable, WorkerApi } from "../../../domain/ports/WorkerApi.ts"
 import { Slug } from "../../../domain/videos/Slug.ts"
 import type { Capabilities } from "../../../domain/workers/Capabilities.ts"
 import { isAccelerated } from "../../../domain/workers/Capabilities.ts"
@@ -16,8 +15,8 @@ import type { ClaimAnswer } from "../contract/Worker.ts"
 import { prefixHeader, PrefixText } from "../contract/Prefix.ts"
 import { loggedIn, type Login } from "./Connection.ts"
 import { download } from "./Download.ts"
-import { toApiError, toTaskError } from "./Errors.ts"
-import { failureText, progressReport, shortened } from "./Reports.ts"
+import { errorOfUpload, toApiError, toTaskError } from "./Errors.ts"
+import { failureText, outputReport, progressReport, shortened } from "./Reports.ts"
 import { makeVlog } from "./Vlog.ts"
 import { makeWorkerClient } from "./WorkerClient.ts"
 
@@ -29,6 +28,8 @@ const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A,
     while: (error) => error._tag === "ApiUnavailable",
     schedule: Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(5)])
   })
+
+const digestOf = ({ bytes, name, rendition, sha256 }: MadeFile) => ({ rendition, name, bytes, sha256 })
 
 const claimedTask = (answer: typeof ClaimAnswer.Type): ClaimedTask | null => {
   const { claim_expires_at, job_id, lease_id, task, video_id } = answer
@@ -166,34 +167,19 @@ const make = (options: ClientOptions) =>
       )
       if (response.status === 200) return
       const detail = yield* Effect.orElseSucceed(response.text, () => "")
-      const problem = `${address} refused ${file.rendition}/${file.name} with status ${response.status}: ${detail.slice(0, 300)}`
-      if (response.status === 403 || response.status === 404 || response.status === 409)
-        return yield* new LeaseLost({ problem })
-      // 400 is what a digest that does not fit gets: the bytes were spoiled on their way and may arrive whole next time.
-      if (response.status >= 500 || response.status === 429 || response.status === 400)
-        return yield* new ApiUnavailable({ problem })
-      return yield* new ApiRefused({ status: response.status, problem })
+      return yield* errorOfUpload(address, `${file.rendition}/${file.name}`, response.status, detail)
     })
 
     const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(function* (task, output) {
-      const { facts, presentation } = output
+      const { presentation } = output
       yield* taskError(
         client.worker.complete({
           ...job(task),
           payload: {
-            qualities: presentation.video.map((track) => ({
-              name: track.name,
-              width: track.width,
-              height: track.height,
-              bitrate: Math.round(averageBitrate(track) / 1000)
-            })),
-            duration: facts.duration,
-            source_width: facts.width,
-            source_height: facts.height,
-            streaming_format: "cmaf",
+            ...outputReport(output),
             streaming_codec: presentation.video[0].codecs,
             completion_token: `${task.jobId}-${task.leaseId}`,
-            files: output.files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 })),
+            files: output.files.map(digestOf),
             languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language])),
             ...(accounts ? { notes: output.notes.map((note) => note.slice(0, longestNote)) } : {})
           }
@@ -208,8 +194,7 @@ const make = (options: ClientOptions) =>
     }, again)
 
     const adopt: WorkerApi["Service"]["adopt"] = Effect.fn("WorkerApi.adopt")(function* (task, { files, lease }) {
-      const digests = files.map(({ bytes, name, rendition, sha256 }) => ({ rendition, name, bytes, sha256 }))
-      const [first, ...rest] = digests
+      const [first, ...rest] = files.map(digestOf)
       if (first === undefined) return
       yield* taskError(client.worker.adopt({ ...job(task), payload: { lease_id: lease, files: [first, ...rest] } }))
     }, again)

@@ -163,6 +163,16 @@ describe("what operators do", () => {
       })
     )
 
+    it.effect("shows how to upload, as safely as the page was opened", () =>
+      farm(async ({ address }) => {
+        const host = "farm.example"
+        const opened = await send(address, "/", { headers: { host } })
+        assert.include(opened.text, "http://farm.example/api/videos?filename=")
+        const safely = await send(address, "/", { headers: { host, "x-forwarded-proto": "https" } })
+        assert.include(safely.text, "https://farm.example/api/videos?filename=")
+      })
+    )
+
     it.effect("finds videos and jobs by page, state and text", () =>
       farm(async ({ operator, video }) => {
         const page = (await operator.get("/api/videos?limit=1&offset=1")).json
