@@ -10,6 +10,7 @@ import {
   ArchiveReader,
   ArchiveRefused
 } from "../../domain/ports/ArchiveReader.ts"
+import { codeOf } from "../process/causes.ts"
 
 /** Video does not shrink: what unpacks to this many times its size, beyond the first bytes, was made to fill a disk. */
 const maxRatio = 100
@@ -116,8 +117,7 @@ const read = <E>(archive: Stream.Stream<Uint8Array, E>, limits: ArchiveLimits) =
   )
 
 const textOf = (cause: unknown) => {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : ""
-  if (code.startsWith("Z_")) return "it is not a whole gzip file"
+  if (codeOf(cause)?.startsWith("Z_") === true) return "it is not a whole gzip file"
   return cause instanceof Error ? shown(cause.message) : "it cannot be read"
 }
 

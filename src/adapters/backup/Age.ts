@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises"
 import { Context, Effect, Layer, Redacted, Schema, Stream } from "effect"
 import { BackupCipher, KeyMissing, type Seal } from "../../domain/ports/BackupCipher.ts"
 import { ArchiveRefused } from "../../domain/ports/BackupTool.ts"
+import { messageOf } from "../process/causes.ts"
 
 /** Only those who encrypt wait for it to be read. */
 const library = Effect.promise(() => import("age-encryption"))
@@ -23,7 +24,7 @@ type Bytes<E> = Stream.Stream<Uint8Array, E>
 class Failure<E> extends Error {
   readonly source: E | undefined
   constructor(cause: unknown, source: E | undefined) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    super(messageOf(cause), { cause })
     this.source = source
   }
 }
@@ -93,7 +94,7 @@ const readIdentities = Effect.fnUntraced(function* (age: Age, file: string) {
   const invalid = (problem: string) => new AgeKeyInvalid({ setting: "BACKUP_AGE_IDENTITY_FILE", problem })
   const text = yield* Effect.tryPromise({
     try: () => readFile(file, "utf8"),
-    catch: (cause) => invalid(`${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
+    catch: (cause) => invalid(`${file} cannot be read: ${messageOf(cause)}`)
   })
   const lines = text.split("\n").map((line) => line.trim())
   const keys = lines.filter((line) => line !== "" && !line.startsWith("#"))

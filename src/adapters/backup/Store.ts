@@ -18,15 +18,16 @@ import { BackupStatusText, emptyStatus } from "../../domain/backups/BackupStatus
 import { type Manifest, ManifestText } from "../../domain/backups/Manifest.ts"
 import { Sha256 } from "../../domain/ids.ts"
 import { BackupStore, BackupStoreProblem, type Digest, type PartialBackup } from "../../domain/ports/BackupStore.ts"
+import { codeOf, isFull, messageOf } from "../process/causes.ts"
 import { describeAll } from "./Sidecars.ts"
 
 const statusName = "vlog-backup-status.json"
 const readAtOnce = 1024 * 1024
 
 const storeProblem = (path: string, cause: unknown): BackupStoreProblem => {
-  const code = cause instanceof Error && "code" in cause ? cause.code : ""
-  const problem = cause instanceof Error ? cause.message : String(cause)
-  if (code === "ENOSPC" || code === "EDQUOT") return new BackupStoreProblem({ reason: "full", path, problem })
+  const code = codeOf(cause)
+  const problem = messageOf(cause)
+  if (isFull(cause)) return new BackupStoreProblem({ reason: "full", path, problem })
   if (code === "ENOENT") return new BackupStoreProblem({ reason: "missing", path, problem })
   return new BackupStoreProblem({ reason: code === "EIO" ? "unreadable" : "unwritable", path, problem })
 }

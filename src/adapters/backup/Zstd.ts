@@ -3,6 +3,7 @@ import { constants, createZstdCompress, createZstdDecompress } from "node:zlib"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Stream } from "effect"
 import { ArchiveRefused } from "../../domain/ports/BackupTool.ts"
+import { messageOf } from "../process/causes.ts"
 
 /** The compressor itself cannot fail. */
 export const compress =
@@ -32,7 +33,7 @@ export const decompress = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
       evaluate: () => createZstdDecompress(),
       onError: (cause) =>
         new ArchiveRefused({
-          problem: `it cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}`
+          problem: `it cannot be unpacked: ${messageOf(cause)}`
         })
     })
   )

@@ -3,6 +3,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Layer, References, Schema } from "effect"
 import { HttpMiddleware, HttpRouter } from "effect/http"
 import { createServer } from "node:http"
+import { codeOf } from "../process/causes.ts"
 import { type OpsOptions, routes } from "./Routes.ts"
 
 /** The port that was asked for cannot be had. */
@@ -11,8 +12,7 @@ class OpsPortUnavailable extends Schema.TaggedError<OpsPortUnavailable>()("OpsPo
   cause: Schema.Defect()
 }) {
   override get message() {
-    const code = this.cause instanceof Error && "code" in this.cause ? this.cause.code : undefined
-    return code === "EADDRINUSE"
+    return codeOf(this.cause) === "EADDRINUSE"
       ? `Port ${this.port} is already in use: stop the program that listens there, or set VLOG_WORKER_HEALTH_PORT to another port or to "off"`
       : `Cannot listen on port ${this.port} (VLOG_WORKER_HEALTH_PORT): ${String(this.cause)}`
   }

@@ -1,6 +1,7 @@
 /** What can go wrong with a statement, as the rest of the program sees it. Nobody else knows about SQLSTATE. */
 import { Schema } from "effect"
 import postgres from "postgres"
+import { codeOf, messageOf } from "../process/causes.ts"
 
 const DbReason = Schema.Literals([
   /** Not reached, not answering, or refusing everybody. Nothing is wrong with the statement: try later. */
@@ -32,7 +33,7 @@ export class DbError extends Schema.TaggedError<DbError>()("DbError", {
 export class UnsafeInteger extends Error {}
 
 export function toDbError(cause: unknown, server: string): DbError {
-  const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : null
+  const code = codeOf(cause)
   const constraint = cause instanceof postgres.PostgresError ? (cause.constraint_name ?? null) : null
   const reason = classify(code, cause)
   const text = textOf(cause)
@@ -62,7 +63,7 @@ function classify(code: string | null, cause: unknown): DbReason {
 /** An address that resolves to several fails with one error for each, and an empty text. */
 function textOf(cause: unknown): string {
   if (cause instanceof AggregateError && cause.message === "") return cause.errors.map(textOf).join("; ")
-  return cause instanceof Error ? cause.message : String(cause)
+  return messageOf(cause)
 }
 
 function advice(code: string | null): string {

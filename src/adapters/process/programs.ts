@@ -3,6 +3,7 @@ import { constants } from "node:fs"
 import { access, stat } from "node:fs/promises"
 import { delimiter, isAbsolute, join, resolve } from "node:path"
 import { execa } from "execa"
+import { codeOf, messageOf } from "./causes.ts"
 import type { StartOptions } from "./launch.ts"
 
 /** The first executable file of this name in the folders of `path`, as a shell would find it. */
@@ -47,11 +48,11 @@ export async function findSetpriv(): Promise<string | undefined> {
 }
 
 export function spawnProblem(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  const code = codeOf(cause)
   if (code === "ENOENT" && cause instanceof Error && "onPath" in cause) {
     return "it was not found on PATH; install it, or put the folder that holds it on PATH"
   }
   if (code === "ENOENT") return "there is no such file, or no such working directory"
   if (code === "EACCES") return "this user may not execute it"
-  return cause instanceof Error ? cause.message : String(cause)
+  return messageOf(cause)
 }

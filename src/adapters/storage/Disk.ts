@@ -4,15 +4,14 @@ import { constants } from "node:fs"
 import { copyFile, link, mkdir, open, rename, rm, statfs, unlink, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { MediaStoreError } from "../../domain/ports/MediaStore.ts"
+import { codeOf, isFull } from "../process/causes.ts"
 
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : ""
-
-export const diskError = (path: string, cause: unknown): MediaStoreError => {
-  const code = codeOf(cause)
-  const full = code === "ENOSPC" || code === "EDQUOT"
-  return new MediaStoreError({ reason: full ? "full" : code === "ENOENT" ? "missing" : "unwritable", path, cause })
-}
+export const diskError = (path: string, cause: unknown): MediaStoreError =>
+  new MediaStoreError({
+    reason: isFull(cause) ? "full" : codeOf(cause) === "ENOENT" ? "missing" : "unwritable",
+    path,
+    cause
+  })
 
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({ try: work, catch: (cause) => diskError(path, cause) })
@@ -59,15 +58,16 @@ export const moveInto = Effect.fnUntraced(function* (from: string, to: string) {
   yield* syncFolder(folder)
 })
 
-/** Codes of file systems on which a second name for the same bytes cannot be had. */
-const unlinkable = new Set(["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"])
+/** This file system has no second names for the same bytes, or none for these. */
+const isUnlinkable = (cause: unknown) =>
+  ["EXDEV", "EPERM", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "ENOSYS"].includes(codeOf(cause) ?? "")
 
 /** A second name for the same bytes, or a copy where the file system has no such thing. Done already is done. */
 export const linkOrCopy = (from: string, to: string) =>
   attempt(to, () =>
     link(from, to).catch((cause: unknown) => {
       if (codeOf(cause) === "EEXIST") return
-      if (unlinkable.has(codeOf(cause))) return copyFile(from, to, constants.COPYFILE_FICLONE)
+      if (isUnlinkable(cause)) return copyFile(from, to, constants.COPYFILE_FICLONE)
       throw cause
     })
   )
@@ -77,7 +77,7 @@ export const linkOrMove = Effect.fnUntraced(function* (from: string, to: string)
   yield* makeFolder(dirname(to))
   yield* attempt(to, () =>
     link(from, to).catch((cause: unknown) => {
-      if (unlinkable.has(codeOf(cause)) || codeOf(cause) === "EEXIST") return rename(from, to)
+      if (isUnlinkable(cause) || codeOf(cause) === "EEXIST") return rename(from, to)
       throw cause
     })
   )

@@ -10,20 +10,17 @@ import { Sha256 } from "../../domain/ids.ts"
 import type { RenditionName } from "../../domain/media/Rendition.ts"
 import { posterName } from "../../domain/media/Segment.ts"
 import { Workspace, WorkspaceError } from "../../domain/ports/Workspace.ts"
+import { isFull, messageOf } from "../process/causes.ts"
 import { clearDead, occupy } from "./OwnFolder.ts"
-
-const fullCodes = new Set(["ENOSPC", "EDQUOT"])
 
 const attempt = <A>(path: string, work: () => Promise<A>) =>
   Effect.tryPromise({
     try: work,
-    catch: (cause) => {
-      const full = cause instanceof Error && "code" in cause && fullCodes.has(String(cause.code))
-      return new WorkspaceError({
-        ...(full ? { reason: "full" } : {}),
-        problem: `${path}: ${cause instanceof Error ? cause.message : String(cause)}`
+    catch: (cause) =>
+      new WorkspaceError({
+        ...(isFull(cause) ? { reason: "full" } : {}),
+        problem: `${path}: ${messageOf(cause)}`
       })
-    }
   })
 
 const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`

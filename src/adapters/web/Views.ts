@@ -1,5 +1,5 @@
 /** What the pages show of videos and jobs. */
-import type { Job } from "../../domain/jobs/Job.ts"
+import { furthestBehind, type Job } from "../../domain/jobs/Job.ts"
 import * as DashManifest from "../../domain/media/DashManifest.ts"
 import * as FrameRate from "../../domain/media/FrameRate.ts"
 import * as HlsPlaylist from "../../domain/media/HlsPlaylist.ts"
@@ -25,10 +25,7 @@ const address = (video: Video, path: string) => `/videos/${video.slug}/${path}`
 const posterOf = (video: Video) =>
   video.published === null ? null : address(video, `${video.published}/${posterRendition}/${posterName}`)
 
-/** The task that is furthest behind says how far a job is. */
-const slowest = (job: Job) => job.tasks.toSorted((a, b) => (a.progress?.percent ?? 0) - (b.progress?.percent ?? 0))[0]
-
-const problemOf = (job: Job) => job.lastError ?? slowest(job)?.lastError ?? null
+const problemOf = (job: Job) => job.lastError ?? furthestBehind(job)?.lastError ?? null
 
 export const videoRow = (video: Video, job: Job | null): ListView["videos"][number] => ({
   slug: video.slug,
@@ -41,7 +38,7 @@ export const videoRow = (video: Video, job: Job | null): ListView["videos"][numb
 })
 
 export const jobRow = (job: Job, title: string): ListView["jobs"][number] => {
-  const task = slowest(job)
+  const task = furthestBehind(job)
   return {
     id: String(job.id),
     videoSlug: job.slug,
@@ -101,7 +98,7 @@ const pendingJob = (job: Job | null): WatchJob | null => {
     case "queued":
       return { state: "waiting" }
     case "running": {
-      const progress = slowest(job)?.progress
+      const progress = furthestBehind(job)?.progress
       return {
         state: "transcoding",
         percent: progress?.percent ?? 0,

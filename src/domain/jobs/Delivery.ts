@@ -3,11 +3,11 @@
  * counts is that each of them has a finished playlist, that everything the playlists list is here, and that the times in
  * the files are those in the playlists.
  */
-import { Result } from "effect"
+import { Result, Schema } from "effect"
 import type { DeliveredFacts, DeliveredFile, MediaPlaylist } from "../media/Delivered.ts"
 import type { PlaylistPresentation, PlaylistRendition } from "../media/PlaylistPresentation.ts"
 import type { TrackSegment, VideoTrack } from "../media/Presentation.ts"
-import type { RenditionName } from "../media/Rendition.ts"
+import { RenditionName } from "../media/Rendition.ts"
 import { frameRateOf, OutputIncomplete } from "./Completion.ts"
 import * as FrameRate from "../media/FrameRate.ts"
 
@@ -208,7 +208,7 @@ const judgeQuality = (
     : { problems: [`${name} has no init segment that can be read`] }
 }
 
-const isRenditionName = (name: string): name is RenditionName => /^[a-z0-9][a-z0-9-]{0,31}$/.test(name)
+const isRenditionName = Schema.is(RenditionName)
 
 export const judgeDelivery = (
   delivered: ReadonlyArray<DeliveredFile>,

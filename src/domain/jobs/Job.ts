@@ -45,3 +45,7 @@ export const Job = Schema.Struct({
   tasks: Schema.Array(TaskView)
 })
 export interface Job extends Schema.Schema.Type<typeof Job> {}
+
+/** Says how far the job is, where one thing is to be said of several tasks. */
+export const furthestBehind = (job: Job): TaskView | undefined =>
+  job.tasks.toSorted((a, b) => (a.progress?.percent ?? 0) - (b.progress?.percent ?? 0))[0]

@@ -2,6 +2,7 @@
 import type { Effect } from "effect"
 import { Context, Schema } from "effect"
 import { JobId, LeaseId, TaskId, VideoId } from "../ids.ts"
+import { AttemptOutcome } from "../jobs/Attempt.ts"
 import { TaskKind } from "../jobs/Task.ts"
 import { TraceContext } from "../telemetry/TraceContext.ts"
 import type { StoreUnavailable } from "./StoreUnavailable.ts"
@@ -19,7 +20,7 @@ export const EndedAttempt = Schema.Struct({
   claimableAt: Schema.NullOr(Schema.Date),
   claimedAt: Schema.Date,
   endedAt: Schema.Date,
-  outcome: Schema.Literals(["done", "failed", "released", "expired", "cancelled"]),
+  outcome: AttemptOutcome,
   error: Schema.NullOr(Schema.String),
   /** The end of what ffmpeg said. */
   stderr: Schema.NullOr(Schema.String),

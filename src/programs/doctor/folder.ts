@@ -2,11 +2,11 @@
 import { Effect } from "effect"
 import { mkdir, open, rm, stat, statfs, link } from "node:fs/promises"
 import { join } from "node:path"
+import { codeOf } from "../../adapters/process/causes.ts"
 import { bytesText } from "../output/quantities.ts"
 import { type Finding, ok, problem, skipped, warning } from "./Finding.ts"
 
-const codeOf = (cause: unknown) =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : String(cause)
+const reasonOf = (cause: unknown) => codeOf(cause) ?? String(cause)
 
 /** Below the first nothing goes, below the second it soon will not. */
 const least = 512 * 1024 ** 2
@@ -36,7 +36,7 @@ const writeFinding = async (check: string, path: string): Promise<Finding> => {
   } catch (cause) {
     return problem(
       check,
-      `${path} cannot be written (${codeOf(cause)})`,
+      `${path} cannot be written (${reasonOf(cause)})`,
       `give this user (${process.getuid?.() ?? "?"}) the right to write there, or mount it writable`
     )
   } finally {
@@ -46,7 +46,7 @@ const writeFinding = async (check: string, path: string): Promise<Finding> => {
 
 export const checkFolder = (check: string, path: string, variable: string) =>
   Effect.promise(async (): Promise<ReadonlyArray<Finding>> => {
-    const found = await stat(path).catch((cause: unknown) => codeOf(cause))
+    const found = await stat(path).catch((cause: unknown) => reasonOf(cause))
     if (typeof found === "string")
       return [problem(check, `${path} cannot be looked at (${found})`, `make it, mount it, or set ${variable} right`)]
     if (!found.isDirectory()) return [problem(check, `${path} is not a folder`, `set ${variable} to a folder`)]
@@ -86,7 +86,7 @@ const hardLinks = async (root: string): Promise<Finding> => {
   } catch (cause) {
     return warning(
       check,
-      `do not work here (${codeOf(cause)})`,
+      `do not work here (${reasonOf(cause)})`,
       "publishing copies every segment: plan for twice the space, or use a file system that has them"
     )
   } finally {

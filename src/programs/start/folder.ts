@@ -4,10 +4,9 @@ import { randomBytes } from "node:crypto"
 import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { sampleVideoArguments } from "../../adapters/ffmpeg/SampleVideo.ts"
+import { messageOf } from "../../adapters/process/causes.ts"
 import { Subprocess } from "../../adapters/process/Subprocess.ts"
 import { startError } from "./StartError.ts"
-
-const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** Fails before anything is started when nothing could be kept. */
 export const prepareFolder = Effect.fnUntraced(function* (folder: string) {
@@ -22,7 +21,7 @@ export const prepareFolder = Effect.fnUntraced(function* (folder: string) {
     },
     catch: (cause) =>
       startError(
-        `The data folder ${folder} cannot be written (${reason(cause)}): mend its rights, or choose another with --data`
+        `The data folder ${folder} cannot be written (${messageOf(cause)}): mend its rights, or choose another with --data`
       )
   })
 })
@@ -47,7 +46,7 @@ export const saveSecrets = Effect.fnUntraced(function* (folder: string, secrets:
       await writeFile(partial, text, { mode: 0o600, flush: true })
       await rename(partial, secretsPath(folder))
     },
-    catch: (cause) => startError(`${secretsPath(folder)} cannot be written: ${reason(cause)}`)
+    catch: (cause) => startError(`${secretsPath(folder)} cannot be written: ${messageOf(cause)}`)
   })
 })
 

@@ -1,6 +1,7 @@
 /** The data folder: made once, and used by one server at a time. */
 import { randomBytes } from "node:crypto"
 import { Effect, FileSystem, Option, Path, Redacted } from "effect"
+import { codeOf } from "../../process/causes.ts"
 import { Subprocess } from "../../process/Subprocess.ts"
 import { EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
 import { type Place, unusable } from "./place.ts"
@@ -173,6 +174,6 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (cause) {
-    return cause instanceof Error && "code" in cause && cause.code === "EPERM"
+    return codeOf(cause) === "EPERM"
   }
 }

@@ -3,6 +3,7 @@ import { Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { AdminAuth, adminHeader, keyHeader, WorkerAuth } from "../contract/Auth.ts"
+import { codeOf } from "../../process/causes.ts"
 
 export interface Credentials {
   readonly workerKey?: Redacted.Redacted
@@ -65,5 +66,5 @@ export const loggedIn = (login: Login | null) =>
 export const rootCause = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if (error.cause !== undefined) return rootCause(error.cause)
-  return "code" in error && typeof error.code === "string" ? error.code : error.message
+  return codeOf(error) ?? error.message
 }

@@ -6,6 +6,7 @@ import { type FileHandle, open } from "node:fs/promises"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
 import { ApiRefused, ApiUnavailable } from "../../../domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
+import { isFull, messageOf } from "../../process/causes.ts"
 import { errorOfStatus } from "./Errors.ts"
 
 /** Seconds without a byte after which a connection is taken for dead. */
@@ -13,13 +14,10 @@ const stallTimeout = "30 seconds"
 
 const patience = Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(8)])
 
-const isFull = (cause: unknown) =>
-  cause instanceof Error && "code" in cause && ["ENOSPC", "EDQUOT"].includes(String(cause.code))
-
 const diskProblem = (path: string) => (cause: unknown) =>
   new WorkspaceError({
     ...(isFull(cause) ? { reason: "full" } : {}),
-    problem: `${path} cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`
+    problem: `${path} cannot be written: ${messageOf(cause)}`
   })
 
 interface Arrived {

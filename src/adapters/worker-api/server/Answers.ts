@@ -3,7 +3,7 @@ import { manifestName } from "../../../domain/media/DashManifest.ts"
 import { masterName } from "../../../domain/media/HlsPlaylist.ts"
 import { hasManifest, type Published, renditionsOf } from "../../../domain/media/PlaylistPresentation.ts"
 import type { Attempt } from "../../../domain/jobs/Attempt.ts"
-import type { Job } from "../../../domain/jobs/Job.ts"
+import { furthestBehind, type Job } from "../../../domain/jobs/Job.ts"
 import * as Progress from "../../../domain/jobs/Progress.ts"
 import type { Video } from "../../../domain/videos/Video.ts"
 import type { JobAnswer, JobDetail, JobTaskAnswer } from "../contract/Jobs.ts"
@@ -24,9 +24,9 @@ export const videoAnswer = (video: Video): typeof VideoAnswer.Type => ({
   published_at: video.publishedAt
 })
 
-/** A job of one task is shown as that task; of several, the one that is furthest behind says how far the job is. */
+/** A job is shown as one task. */
 export const jobAnswer = (job: Job): typeof JobAnswer.Type => {
-  const shown = job.tasks.toSorted((a, b) => (a.progress?.percent ?? 0) - (b.progress?.percent ?? 0))[0]
+  const shown = furthestBehind(job)
   return {
     id: job.id,
     video_id: job.videoId,

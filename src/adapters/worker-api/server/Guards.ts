@@ -3,7 +3,6 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import { HttpIncomingMessage, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { type HttpApiEndpoint, type HttpApiError, HttpApiMiddleware } from "effect/http-api"
-import { createHash, timingSafeEqual } from "node:crypto"
 import { AccessKeys } from "../../../domain/ports/AccessKeys.ts"
 import type { Unauthenticated } from "../../../domain/ports/WorkerRegistry.ts"
 import { WorkerRegistry } from "../../../domain/ports/WorkerRegistry.ts"
@@ -15,6 +14,7 @@ import { addressOf, TrustedProxies } from "./Caller.ts"
 import { invalidFields, invalidJson } from "./InvalidFields.ts"
 import { type LimitClass, type RateExceeded, RateLimits } from "./RateLimits.ts"
 import { unavailable } from "./Refusals.ts"
+import { isSecret } from "./Secret.ts"
 import { ApiSettings } from "./Settings.ts"
 
 const refusals: Readonly<Record<Unauthenticated["reason"], Unauthorized | Forbidden>> = {
@@ -123,8 +123,6 @@ export const workerAuth = Layer.effect(
   })
 )
 
-const digest = (secret: Redacted.Redacted) => createHash("sha256").update(Redacted.value(secret)).digest()
-
 export const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
@@ -132,13 +130,12 @@ export const adminAuth = Layer.effect(
     const keys = yield* AccessKeys
     const limits = yield* RateLimits
     const caller = yield* addresses
-    const expected = digest(adminSecret)
 
     const scopeOf = Effect.fnUntraced(function* (credential: Redacted.Redacted) {
       if (Redacted.value(credential) === "") {
         return yield* new Unauthorized({ detail: "X-Admin-Secret header required" })
       }
-      if (timingSafeEqual(digest(credential), expected)) return "admin"
+      if (isSecret(Redacted.value(credential), Redacted.value(adminSecret))) return "admin"
       return yield* keys.authenticate(credential).pipe(
         Effect.catchTags({
           Unauthenticated: ({ reason }) =>

@@ -4,6 +4,7 @@ import { ByteSize, Effect, Layer, Schema } from "effect"
 import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
+import { codeOf } from "../../process/causes.ts"
 import { Api } from "../contract/Api.ts"
 import { reencodeRoutes } from "./ReencodeRoutes.ts"
 import { uploadRoutes } from "./UploadRoutes.ts"
@@ -57,8 +58,7 @@ class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavail
   cause: Schema.Defect()
 }) {
   override get message() {
-    const code = this.cause instanceof Error && "code" in this.cause ? this.cause.code : undefined
-    return code === "EADDRINUSE"
+    return codeOf(this.cause) === "EADDRINUSE"
       ? `Port ${this.port} is already in use: stop the program that listens there, or set VLOG_WORKER_API_PORT to another port`
       : `Cannot listen on ${this.host}:${this.port}: ${String(this.cause)}`
   }

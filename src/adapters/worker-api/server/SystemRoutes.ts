@@ -2,7 +2,6 @@
 import { Clock, Effect, Redacted } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
-import { createHash, timingSafeEqual } from "node:crypto"
 import { HttpApiBuilder } from "effect/http-api"
 import { AccessKeys } from "../../../domain/ports/AccessKeys.ts"
 import { JobStore } from "../../../domain/ports/JobStore.ts"
@@ -14,12 +13,10 @@ import { addressOf, TrustedProxies } from "./Caller.ts"
 import { tooMany } from "./Guards.ts"
 import { touchCounters } from "./Metrics.ts"
 import { RateLimits } from "./RateLimits.ts"
+import { isSecret } from "./Secret.ts"
 import { ApiSettings, MetricsToken } from "./Settings.ts"
 
 const prometheus = "text/plain; version=0.0.4; charset=utf-8"
-
-const digest = (text: string) => createHash("sha256").update(text).digest()
-const sameText = (a: string, b: string) => timingSafeEqual(digest(a), digest(b))
 
 const refused = HttpServerResponse.jsonUnsafe({ detail: "Authentication required for metrics" }, { status: 403 })
 
@@ -43,7 +40,7 @@ export const systemRoutes = HttpApiBuilder.group(
     /** By the scraper's own token, or by a key that may read. */
     const mayScrape = (request: HttpServerRequest.HttpServerRequest) => {
       const shown = request.headers["authorization"] ?? ""
-      if (token === null || sameText(shown, `Bearer ${Redacted.value(token)}`)) return Effect.succeed(true)
+      if (token === null || isSecret(shown, `Bearer ${Redacted.value(token)}`)) return Effect.succeed(true)
       return Effect.isSuccess(keys.authenticate(Redacted.make(shown.replace(/^Bearer /, ""))))
     }
 
