@@ -1,18 +1,10 @@
 /** What people are shown of jobs. */
 import type { JobDetail, JobTaskAnswer } from "../../adapters/worker-api/contract/Jobs.ts"
 import { facts } from "../output/facts.ts"
+import { type Page, pageText } from "../output/page.ts"
 import { agoText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
 import type { Job } from "../output/shownJob.ts"
-
-export interface Page {
-  readonly total: number
-  readonly offset: number
-}
-
-/** Where there is more than was shown. */
-export const pageText = (shown: number, { offset, total }: Page): ReadonlyArray<string> =>
-  offset + shown < total ? [`${shown} of ${total}; the next with --offset ${offset + shown}`] : []
 
 const progressText = ({ progress, status }: Job) => (status === "running" ? `${progress.percent} %` : "-")
 

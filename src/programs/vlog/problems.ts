@@ -68,7 +68,7 @@ export const unreachable = ({ address, addressFrom }: Origin, error: unknown) =>
     problem: `${address} (from ${addressFrom}) cannot be reached (${rootCause(error)}): is the Worker API running there?`
   })
 
-const strange = ({ address, addressFrom }: Origin, answer: string) =>
+export const strange = ({ address, addressFrom }: Origin, answer: string) =>
   new Unreachable({ problem: `${address} (from ${addressFrom}) does not answer like a vlog Worker API: ${answer}` })
 
 /** By its status, where the answer is none that the contract knows. */

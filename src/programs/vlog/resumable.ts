@@ -2,19 +2,20 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Clock, DateTime, Duration, Effect, Option, Redacted, Schema, Stream, identity } from "effect"
 import { Headers, HttpBody, HttpClientRequest, type HttpClientResponse, type HttpMethod } from "effect/http"
-import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { open, stat } from "node:fs/promises"
 import { basename } from "node:path"
 import { adminHeader } from "../../adapters/worker-api/contract/Auth.ts"
 import { tusVersion, uploadsPath, uploadType } from "../../adapters/worker-api/contract/Resumable.ts"
 import type { VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
+import { UploadId } from "../../domain/ids.ts"
 import { ask, Farm, inTime } from "./Farm.ts"
+import { type About, fingerprintOf } from "./fingerprint.ts"
 import {
   byStatus,
   type Origin,
   type Problem,
   Refused,
+  strange,
   toProblem,
   Unreachable,
   unreachable,
@@ -23,32 +24,9 @@ import {
 
 type Sent = typeof VideoWithJob.Type
 
-export interface About {
-  readonly title?: string
-  readonly priority?: number
-}
-
 /** An API that is started anew is away for a moment, and a replica that died keeps its uploads to itself for as long. */
 const patience = Duration.minutes(5)
 const longestWait = Duration.seconds(10)
-
-const ends = 1024 * 1024
-
-/** Whatever tells this file from another, or from itself after a change, and what is wanted of it. */
-const fingerprintOf = async (path: string, about: About) => {
-  const { mtimeMs, size } = await stat(path)
-  const hash = createHash("sha256").update(JSON.stringify([basename(path), size, mtimeMs, about]))
-  const file = await open(path)
-  try {
-    for (const at of [0, Math.max(0, size - ends)]) {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(ends), 0, ends, at)
-      hash.update(buffer.subarray(0, bytesRead))
-    }
-  } finally {
-    await file.close()
-  }
-  return { size, fingerprint: hash.digest("hex") }
-}
 
 const metadataOf = (values: Readonly<Record<string, string | number | undefined>>) =>
   Object.entries(values)
@@ -56,6 +34,7 @@ const metadataOf = (values: Readonly<Record<string, string | number | undefined>
     .map(([key, value]) => `${key} ${Buffer.from(String(value)).toString("base64")}`)
     .join(",")
 
+const isUploadId = Schema.is(UploadId)
 const detailOf = Schema.decodeUnknownOption(Schema.Struct({ detail: Schema.String }))
 
 /** Is worth another try: it may have been the network, a restart, or another request that is about to end. */
@@ -77,7 +56,7 @@ const offsetIn = (headers: Headers.Headers) =>
 
 /** How far an upload is, as far as is known. */
 interface Course {
-  readonly id: string | null
+  readonly id: UploadId | null
   /** How much of it is there; null before it is asked, and after every trouble. */
   readonly offset: number | null
   /** How much was there before this run; null before it is known. */
@@ -91,7 +70,7 @@ interface Course {
 }
 
 interface Looked extends Course {
-  readonly id: string
+  readonly id: UploadId
   readonly offset: number
   readonly began: number
 }
@@ -147,7 +126,8 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
       "upload-metadata": metadataOf({ filename: name, fingerprint, ...about })
     })
     const location = Option.getOrElse(Headers.get(headers, "location"), () => "")
-    return location.slice(location.lastIndexOf("/") + 1)
+    const id = location.slice(location.lastIndexOf("/") + 1)
+    return isUploadId(id) ? id : yield* strange(farm, `it made an upload at "${location}"`)
   })
 
   const changed = Effect.promise(() =>
@@ -158,7 +138,7 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
   )
 
   /** One that was changed meanwhile would be a mixture of both. */
-  const assertUnchanged = Effect.fnUntraced(function* (id: string) {
+  const assertUnchanged = Effect.fnUntraced(function* (id: UploadId) {
     if (!(yield* changed)) return
     yield* Effect.ignore(request("DELETE", `${uploadsPath}/${id}`, {}))
     return yield* new Refused({
@@ -199,7 +179,7 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
     return { ...course, id: found.id }
   })
 
-  const look = Effect.fnUntraced(function* (course: Course, id: string) {
+  const look = Effect.fnUntraced(function* (course: Course, id: UploadId) {
     yield* assertUnchanged(id)
     const { headers } = yield* request("HEAD", `${uploadsPath}/${id}`, {})
     const offset = offsetIn(headers)
@@ -217,7 +197,7 @@ export const sendResumable = Effect.fnUntraced(function* (options: {
 
   const finish = Effect.fnUntraced(function* (course: Looked) {
     yield* add(course)
-    const { video } = yield* ask((api) => api.resumable.show({ params: { upload_id: course.id as never } }))
+    const { video } = yield* ask((api) => api.resumable.show({ params: { upload_id: course.id } }))
     return video ?? (yield* new Unreachable({ problem: `${farm.address} has all of ${name} and no video of it yet` }))
   })
 

@@ -11,7 +11,8 @@ import { asFile } from "../start/sources.ts"
 import { ask, Farm, withFarm } from "./Farm.ts"
 import { assertPublished, follow } from "./follow.ts"
 import { NotThere, Refused } from "./problems.ts"
-import { type About, sendResumable } from "./resumable.ts"
+import type { About } from "./fingerprint.ts"
+import { sendResumable } from "./resumable.ts"
 
 type Sent = typeof VideoWithJob.Type
 

@@ -2,9 +2,10 @@
 import { clock } from "../../adapters/terminal/Bar.ts"
 import type { VideoDetail, VideoWithJob } from "../../adapters/worker-api/contract/Videos.ts"
 import { facts } from "../output/facts.ts"
+import { type Page, pageText } from "../output/page.ts"
 import { agoText, bytesText } from "../output/quantities.ts"
 import { table } from "../output/table.ts"
-import { jobTable, type Page, pageText } from "./jobText.ts"
+import { jobTable } from "./jobText.ts"
 
 /** A row of a list has room for the beginning of a long title; `show` has all of it. */
 const clipped = (title: string) => {
