@@ -1,5 +1,5 @@
 /** Small videos of the kinds that break naive commands. Left half white, right half in motion, two seconds unless said. */
-import { readFile, writeFile } from "node:fs/promises"
+import { appendFile, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ffmpeg } from "./media.ts"
 
@@ -16,6 +16,8 @@ interface Recipe {
   /** Made from the first before: the same options mean the second step then, which begins `seek` seconds into it. */
   readonly first?: { readonly name: string; readonly options: string }
   readonly seek?: string
+  /** Another recording, of which the bytes come after those of this one. */
+  readonly andThen?: { readonly inputs: ReadonlyArray<string>; readonly options: string }
   /** What is done to the bytes in the end. */
   readonly edit?: (bytes: Buffer) => Buffer
 }
@@ -181,17 +183,44 @@ const recipes = {
     inputs: [picture("720x576", "50")],
     options: "-vf tinterlace=interleave_bottom,fieldorder=bff -pix_fmt yuv420p -c:v dvvideo"
   },
+  /** Two recordings of different shapes, one after the other. */
+  resized: {
+    name: "resized.ts",
+    inputs: [picture("320x180"), tone()],
+    options: `${x264} -c:a aac -f mpegts`,
+    andThen: {
+      inputs: [picture("320x240"), tone()],
+      options: `${x264} -c:a aac -f mpegts -output_ts_offset 2.02`
+    }
+  },
+  /** Its second half has more bits and colours. */
+  reformatted: {
+    name: "reformatted.h264",
+    inputs: [picture("320x180")],
+    options: `${x264} -f h264`,
+    andThen: { inputs: [picture("320x180")], options: `${x264} -pix_fmt yuv422p10le -f h264` }
+  },
+  /** Taller than any screen. */
+  tower: { name: "tower.mp4", inputs: [picture("64x2048")], options: x264 },
   single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }
 } as const satisfies Readonly<Record<string, Recipe>>
 
 export type OddSource = keyof typeof recipes
 
+const asInputs = (graphs: ReadonlyArray<string>) => graphs.flatMap((graph) => ["-f", "lavfi", "-i", graph])
+
+const bytesOf = async ({ inputs, options }: NonNullable<Recipe["andThen"]>, path: string) => {
+  await ffmpeg([...asInputs(inputs), ...options.split(" "), path])
+  return readFile(path)
+}
+
 export const makeOddSource = async (kind: OddSource, folder: string): Promise<string> => {
   const recipe: Recipe = recipes[kind]
   const path = join(folder, recipe.name)
-  const inputs = recipe.inputs.flatMap((graph) => ["-f", "lavfi", "-i", graph])
+  const inputs = asInputs(recipe.inputs)
   if (recipe.first === undefined) {
     await ffmpeg([...inputs, ...recipe.options.split(" "), path])
+    if (recipe.andThen !== undefined) await appendFile(path, await bytesOf(recipe.andThen, `${path}.second`))
     if (recipe.edit !== undefined) await writeFile(path, recipe.edit(await readFile(path)))
     return path
   }

@@ -105,6 +105,13 @@ const deviceOptions = (plan: TranscodePlan): ReadonlyArray<string> => {
   return [...hardware.open(plan.encoder.device), ...(decodesOnDevice(plan)?.decode ?? [])]
 }
 
+/**
+ * Pictures of another size or format go on through the same filters, which would begin anew otherwise and lose count of
+ * time. Those that turn pictures cannot take that, nor can a device, whose memory is made for one size.
+ */
+const sameFilters = (plan: TranscodePlan): ReadonlyArray<string> =>
+  plan.oriented || decodesOnDevice(plan) !== undefined ? [] : ["-noautorotate", "-reinit_filter:v", "0"]
+
 /** Of the filters, and of the decoder: both take all processors otherwise, whatever this container has the time of. */
 const threadOptions = ({ threads }: TranscodePlan): ReadonlyArray<string> =>
   threads === null ? [] : ["-filter_complex_threads", String(threads), "-threads", String(threads)]
@@ -148,6 +155,7 @@ export const transcodeArguments = (
     ...deviceOptions(plan),
     ...threadOptions(plan),
     ...seekOptions(seek),
+    ...sameFilters(plan),
     ...inputOptions(paths.source),
     ...(apart ? inputOptions(paths.source) : []),
     "-filter_complex",
@@ -203,6 +211,8 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
   })
   return {
     videoStream: 0,
+    decoded: { width: 640, height: 360 },
+    oriented: false,
     videoStart: 0,
     seekable: false,
     frames,

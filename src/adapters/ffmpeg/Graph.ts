@@ -7,8 +7,25 @@ import type { TranscodePlan } from "../../domain/media/TranscodePlan.ts"
 import { memoryFormat, surfaceFormat } from "./backends/Backend.ts"
 import { backendOf } from "./backends/index.ts"
 
-const scale = (rendition: VideoRendition, extra = "") =>
-  `scale=${rendition.width}:${rendition.height}:flags=bicubic${extra},setsar=1`
+const scale = ({ height, width }: VideoRendition) => `scale=${width}:${height}:flags=bicubic,setsar=1`
+
+/** Sizes are even, so that the shape of a picture is never quite that of its rendition. */
+const sameShape = ({ height, width }: VideoRendition) => Math.max(0.03, 2.5 / Math.min(height, width))
+
+/**
+ * A recording may change its size or shape in the middle. The whole picture stays to be seen then, between bars: players
+ * and encoders take one size only. Every filter before it must be one that looks at no pixels.
+ */
+const fit = (rendition: VideoRendition, extra: string): ReadonlyArray<string> => {
+  const { height, width } = rendition
+  const same = `lt(abs(dar*${height}/${width}-1),${sameShape(rendition).toFixed(3)})`
+  const side = (full: number, other: string) => `'if(${same},${full},2*trunc(min(${full},${other})/2))'`
+  return [
+    `scale=w=${side(width, `${height}*dar`)}:h=${side(height, `${width}/dar`)}:eval=frame:flags=bicubic${extra}`,
+    `pad=${width}:${height}:-1:-1:eval=frame`,
+    "setsar=1"
+  ]
+}
 
 /** Light as it was graded for HDR is folded into standard range; without this it looks washed out everywhere. */
 const toneMap = [
@@ -63,14 +80,20 @@ const depthOf = ({ encoder }: TranscodePlan): Depth => encoder.depth ?? 8
 const inMemory = (plan: TranscodePlan) =>
   (backendOf(plan.encoder).hardware === undefined ? memoryFormat : surfaceFormat)(depthOf(plan))
 
+/** It takes one size only, as it reads lines of several pictures. */
+const wholePictures = ({ decoded }: TranscodePlan, which: "all" | "marked"): ReadonlyArray<string> => [
+  `scale=${decoded.width}:${decoded.height}:flags=bicubic:interl=-1`,
+  `bwdif=mode=send_frame:deint=${which === "all" ? "all" : "interlaced"}`
+]
+
 /** Decoded pictures to ones of a size, in the processor's memory. `choose`: which of them, and when. */
 const pictures = (plan: TranscodePlan, size: VideoRendition, choose: ReadonlyArray<string>): ReadonlyArray<string> => {
   const { colours, deinterlace, fullRange, rgb, toneMapFrom } = plan.normalisation
   return [
     ...spoken(colours),
-    ...(deinterlace === "none" ? [] : [`bwdif=mode=send_frame:deint=${deinterlace === "all" ? "all" : "interlaced"}`]),
+    ...(deinterlace === "none" ? [] : wholePictures(plan, deinterlace)),
     ...choose,
-    scale(size, `${fullRange ? ":in_range=full:out_range=tv" : ""}${rgb ? fromRgb.matrix : ""}`),
+    ...fit(size, `${fullRange ? ":in_range=full:out_range=tv" : ""}${rgb ? fromRgb.matrix : ""}`),
     ...(toneMapFrom === "sdr" ? [] : toneMap),
     `format=${inMemory(plan)}`,
     ...(rgb && toneMapFrom === "sdr" ? [fromRgb.tags] : [])

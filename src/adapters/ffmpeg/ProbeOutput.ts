@@ -176,6 +176,18 @@ const liesOnGrid = (sorted: ReadonlyArray<number>, rate: FrameRate.FrameRate): b
   return sorted.every((time, frame) => Math.abs(time - first - FrameRate.seconds(rate, frame)) < allowed)
 }
 
+/** How much an interval may differ from the middle one: what cameras and whole milliseconds make of a rate. */
+const jitter = 0.3
+
+/** By the intervals that are about as long as the middle one of all, so that a pause does not slow the rest down. */
+const usualRate = (sorted: ReadonlyArray<number>): FrameRate.FrameRate | null => {
+  const intervals = Float64Array.from(sorted.slice(1), (time, before) => time - sorted[before]!).toSorted()
+  const middle = intervals[intervals.length >> 1] ?? 0
+  const usual = intervals.filter((interval) => Math.abs(interval - middle) <= jitter * middle)
+  const seconds = usual.reduce((sum, interval) => sum + interval, 0)
+  return seconds > 0 ? FrameRate.make(Math.round((usual.length / seconds) * 1000), 1000) : null
+}
+
 /** Of pictures of which none could be decoded. */
 export const unknownFormat = "unknown"
 
@@ -211,11 +223,9 @@ const videoStream = (
     height: stream.height ?? 0,
     pixelAspect: aspect(stream.sample_aspect_ratio),
     rotation: rotation(stream),
+    oriented: stream.side_data_list?.some((data) => data.rotation !== undefined) ?? false,
     nominalFrameRate: nominal,
-    averageFrameRate:
-      sorted.length > 1 && end > first
-        ? FrameRate.make(Math.round((sorted.length / (end - first)) * 1000), 1000)
-        : average,
+    usualFrameRate: usualRate(sorted) ?? average,
     constantFrameRate: constant !== undefined,
     frames: sorted.length,
     start,

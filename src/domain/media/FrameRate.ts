@@ -49,15 +49,17 @@ const highest = make(60)
 const halved = (rate: FrameRate): FrameRate => (toNumber(rate) > toNumber(highest) * 1.001 ? halved(half(rate)) : rate)
 
 /**
- * The grid that output frames lie on. A constant source keeps its own rate, a variable one gets the lowest standard
- * rate that loses none of its average.
+ * The grid that output frames lie on. A constant source keeps its own rate. A variable one gets the standard rate that
+ * its usual one is but for imprecision, or else the lowest that loses nothing.
  */
 export const grid = (options: {
   readonly nominal: FrameRate
-  readonly average: FrameRate
+  readonly usual: FrameRate
   readonly constant: boolean
 }): FrameRate => {
   if (options.constant) return halved(options.nominal)
-  const average = toNumber(options.average)
-  return standard.find((rate) => toNumber(rate) >= average * 0.999) ?? highest
+  const usual = toNumber(options.usual)
+  const off = (rate: FrameRate) => Math.abs(toNumber(rate) / usual - 1)
+  const [nearest = highest] = standard.toSorted((a, b) => off(a) - off(b))
+  return off(nearest) < 0.001 ? nearest : (standard.find((rate) => toNumber(rate) >= usual) ?? highest)
 }

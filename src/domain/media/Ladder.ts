@@ -60,12 +60,19 @@ const ownRungAbove = 1.15
 const even = (pixels: number, available: number) =>
   Math.max(2, 2 * Math.min(Math.round(pixels / 2), Math.floor(available / 2)))
 
+/** Longer than any film's. How many pixels such a picture has is not to be seen from its short side. */
+const panorama = 2.5
+
+/** The short side of a screen with as many pixels. */
+const screenSide = (long: number, short: number) =>
+  long / short > panorama ? Math.sqrt((long * short * 9) / 16) : short
+
 /** kbit/s; between two rungs by the area of the picture. */
 const capFor = (shortSide: number, codec: VideoCodec, frameRate: Rate.FrameRate): number => {
   const ladder = ladders[codec]
   const above = ladder.findLast((rung) => rung.shortSide >= shortSide) ?? ladder[0]
   const cap = Rate.isHigh(frameRate) ? above.fast : above.usual
-  return Math.round(cap * Math.min(1, (shortSide / above.shortSide) ** 2))
+  return Math.round(cap * (shortSide / above.shortSide) ** 2)
 }
 
 /** Who gets no more than this has a small screen or a slow link: sharpness is worth more there than every frame. */
@@ -90,12 +97,17 @@ export const videoLadder = (options: {
       : fitting
   return sides.map((shortSide, position) => {
     const scale = Math.min(1, shortSide / sourceShort)
+    const longSide = Math.max(options.width, options.height) * scale
     const halved = position > 0 && shortSide <= halfRateUpTo && Rate.isHigh(options.frameRate)
     return {
       name: RenditionName.make(`${shortSide}p`),
       width: even(options.width * scale, options.width),
       height: even(options.height * scale, options.height),
-      maxBitrate: capFor(shortSide, options.codec, halved ? Rate.half(options.frameRate) : options.frameRate),
+      maxBitrate: capFor(
+        screenSide(longSide, shortSide),
+        options.codec,
+        halved ? Rate.half(options.frameRate) : options.frameRate
+      ),
       frameStep: halved ? 2 : 1
     }
   })

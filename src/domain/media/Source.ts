@@ -18,8 +18,11 @@ export const VideoStream = Schema.Struct({
   pixelAspect: Schema.Finite,
   /** Clockwise turn that a player makes before showing. */
   rotation: Schema.Literals([0, 90, 180, 270]),
+  /** The file says how to turn or mirror its pictures. */
+  oriented: Schema.Boolean,
   nominalFrameRate: FrameRate,
-  averageFrameRate: FrameRate,
+  /** While pictures follow each other: pauses and lost ones do not count. */
+  usualFrameRate: FrameRate,
   /** Every picture lasts as long as every other, within the time base of the container. */
   constantFrameRate: Schema.Boolean,
   frames: Schema.Int,
@@ -71,13 +74,17 @@ export class SourceRejected extends Schema.TaggedError<SourceRejected>()("Source
   }
 }
 
-/** Size as a person sees it: pixel aspect applied, then turned. */
-export const displaySize = (video: VideoStream): { readonly width: number; readonly height: number } => {
-  const width = Math.round(video.width * video.pixelAspect)
-  return video.rotation === 90 || video.rotation === 270
-    ? { width: video.height, height: width }
-    : { width, height: video.height }
+interface Size {
+  readonly width: number
+  readonly height: number
 }
+
+export const turned = ({ rotation }: VideoStream, { height, width }: Size): Size =>
+  rotation === 90 || rotation === 270 ? { width: height, height: width } : { width, height }
+
+/** Size as a person sees it: pixel aspect applied, then turned. */
+export const displaySize = (video: VideoStream): Size =>
+  turned(video, { width: Math.round(video.width * video.pixelAspect), height: video.height })
 
 /** A file whose pictures end this much earlier than its header says was cut short on its way. */
 const allowedShortfall = (claimed: number) => Math.max(1, claimed * 0.02)

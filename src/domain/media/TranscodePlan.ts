@@ -8,7 +8,7 @@ import { audioLadder, standardRungs, videoLadder } from "./Ladder.ts"
 import { AudioRendition, VideoRendition } from "./Rendition.ts"
 import * as SegmentGrid from "./SegmentGrid.ts"
 import type { Source, VideoStream } from "./Source.ts"
-import { DynamicRange, displaySize } from "./Source.ts"
+import { DynamicRange, displaySize, turned } from "./Source.ts"
 
 /** How decoded pictures become the ones that are scaled and encoded: square pixels, progressive, standard range. */
 const Normalisation = Schema.Struct({
@@ -28,6 +28,9 @@ const Normalisation = Schema.Struct({
 
 export const TranscodePlan = Schema.Struct({
   videoStream: Schema.Int,
+  /** Size of the first pictures as they come out of the decoder, which turns them where they are `oriented`. */
+  decoded: Schema.Struct({ width: Schema.Int, height: Schema.Int }),
+  oriented: Schema.Boolean,
   /** Seconds by which the first picture comes after the start of the file: sound is moved by as much. */
   videoStart: Schema.Finite,
   /** The container has an index by which pictures are found at their times. */
@@ -63,7 +66,7 @@ const deinterlacing = ({ codec, fieldOrder }: VideoStream): TranscodePlan["norma
 
 const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
   commonFormats.has(video.pixelFormat) &&
-  video.rotation === 0 &&
+  !video.oriented &&
   deinterlacing(video) === "none" &&
   video.dynamicRange === "sdr" &&
   !video.fullRange &&
@@ -98,7 +101,7 @@ export const wholeSource = (
   const { video } = source
   const frameRate = Rate.grid({
     nominal: video.nominalFrameRate,
-    average: video.averageFrameRate,
+    usual: video.usualFrameRate,
     constant: video.constantFrameRate
   })
   const pictures = video.constantFrameRate
@@ -113,6 +116,8 @@ export const wholeSource = (
   const rgb = rgbFormat.test(video.pixelFormat)
   return {
     videoStream: video.index,
+    decoded: turned(video, { width: video.width, height: video.height }),
+    oriented: video.oriented,
     videoStart: video.start,
     seekable: indexed.test(source.container),
     frames,

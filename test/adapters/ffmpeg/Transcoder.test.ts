@@ -94,8 +94,8 @@ interface Expected {
 const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   plain: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   rotated: { sizes: [[180, 320]], frames: 50, seconds: 2, white: "top" },
-  // 36 pictures a second on average, on a grid of 48, until the last picture ends.
-  variable: { sizes: [[320, 180]], frames: 93, seconds: 1.9333 },
+  // On the grid of its fast half, until the last picture ends.
+  variable: { sizes: [[320, 180]], frames: 116, seconds: 1.9333 },
   late: { sizes: [[320, 180]], frames: 60, seconds: 2.002, sounds: ["und"] },
   interlaced: { sizes: [[320, 240]], frames: 50, seconds: 2 },
   anamorphic: {
@@ -126,7 +126,10 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   joined: { sizes: [[320, 180]], frames: 100, seconds: 4, sounds: ["und"] },
   unplacedSounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   sphere: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
-  pause: { sizes: [[320, 180]], frames: 719, seconds: 29.988 },
+  pause: { sizes: [[320, 180]], frames: 750, seconds: 30 },
+  resized: { sizes: [[320, 180]], frames: 100, seconds: 4, sounds: ["und"] },
+  reformatted: { sizes: [[320, 180]], frames: 100, seconds: 4 },
+  tower: { sizes: [[64, 2048]], frames: 50, seconds: 2 },
   animation: { sizes: [[320, 180]], frames: 34, seconds: 3.4 },
   single: { sizes: [[320, 180]], frames: 1, seconds: 0.04 }
 }
@@ -266,6 +269,26 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
       const [left, right] = yield* loudness((yield* transcode(sphere, "sphere-sides")).wholes["audio-0"]!)
       assert.approximately(left, 0.35, 0.03)
       assert.isBelow(right, 0.05)
+    })
+  )
+
+  patient("shows the whole of a picture that becomes another shape, between bars", () =>
+    Effect.gen(function* () {
+      const source = yield* Effect.promise(() => makeOddSource("resized", folder))
+      const { wholes } = yield* transcode(source, "resized-shape")
+      const lines = (seconds: number) =>
+        ask(
+          "ffmpeg",
+          wholes["180p"]!,
+          `-ss ${seconds} -frames:v 1 -vf crop=320:2:0:90,scale=32:1 -f rawvideo -pix_fmt gray -`
+        )
+      const [before, after] = [yield* lines(1), yield* lines(3)]
+      assert.isAbove(before[1]!, 200, "white from the left edge")
+      // 240 of the 320 columns, of which the left half is white.
+      assert.isBelow(after[1]!, 30, "a bar")
+      assert.isAbove(after[6]!, 200)
+      assert.isAbove(after[14]!, 200)
+      assert.isBelow(after[30]!, 30, "a bar")
     })
   )
 

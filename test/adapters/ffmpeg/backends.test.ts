@@ -183,7 +183,7 @@ describe("hardware", () => {
       for (const video of [
         { fieldOrder: "interlaced" },
         { dynamicRange: "pq", pixelFormat: "yuv420p10le" },
-        { rotation: 90 },
+        { rotation: 90, oriented: true },
         { fullRange: true, pixelFormat: "yuvj420p" },
         { pixelFormat: "yuv444p" }
       ] as const) {

@@ -5,7 +5,7 @@ import { int, standardRate } from "../support/arbitraries.ts"
 const ntsc = FrameRate.make(30000, 1001)
 
 const grid = (rate: FrameRate.FrameRate, constant: boolean) =>
-  FrameRate.format(FrameRate.grid({ nominal: rate, average: rate, constant }))
+  FrameRate.format(FrameRate.grid({ nominal: rate, usual: rate, constant }))
 
 describe("a frame rate", () => {
   it("is kept in lowest terms", () => {
@@ -43,8 +43,8 @@ describe("the grid of output frames", () => {
     assert.strictEqual(grid(FrameRate.make(60), true), "60")
   })
 
-  it("ignores a constant source's average, which a lost packet lowers", () => {
-    const rate = FrameRate.grid({ nominal: FrameRate.make(25), average: FrameRate.make(2493, 100), constant: true })
+  it("ignores how usual a constant source's rate is", () => {
+    const rate = FrameRate.grid({ nominal: FrameRate.make(25), usual: FrameRate.make(2493, 100), constant: true })
     assert.strictEqual(FrameRate.format(rate), "25")
   })
 
@@ -70,6 +70,9 @@ describe("the grid of output frames", () => {
   it("does not move a variable rate up for what is only imprecision", () => {
     assert.strictEqual(grid(FrameRate.make(2998, 100), false), "30000/1001")
     assert.strictEqual(grid(FrameRate.make(25005, 1000), false), "25")
+    assert.strictEqual(grid(FrameRate.make(30), false), "30")
+    assert.strictEqual(grid(FrameRate.make(29999, 1000), false), "30")
+    assert.strictEqual(grid(FrameRate.make(24), false), "24")
   })
 
   it("never gives a variable rate more than 60", () => {
@@ -81,7 +84,7 @@ describe("the grid of output frames", () => {
     [int(1, 1000), int(1, 4)],
     ([numerator, denominator]) => {
       const nominal = FrameRate.make(numerator, denominator)
-      const rate = FrameRate.toNumber(FrameRate.grid({ nominal, average: nominal, constant: true }))
+      const rate = FrameRate.toNumber(FrameRate.grid({ nominal, usual: nominal, constant: true }))
       assert.isAtMost(rate, 60.06)
       assert.isAtLeast(rate, Math.min(30, FrameRate.toNumber(nominal)))
       const quotient = FrameRate.toNumber(nominal) / rate
@@ -90,11 +93,11 @@ describe("the grid of output frames", () => {
   )
 
   it.prop("of a variable rate is a standard one that loses no picture", [int(1000, 60000)], ([thousandths]) => {
-    const average = FrameRate.make(thousandths, 1000)
-    const rate = FrameRate.grid({ nominal: average, average, constant: false })
+    const usual = FrameRate.make(thousandths, 1000)
+    const rate = FrameRate.grid({ nominal: usual, usual, constant: false })
     assert.include(FrameRate.standard, rate)
-    assert.isAtLeast(FrameRate.toNumber(rate), FrameRate.toNumber(average) * 0.999)
+    assert.isAtLeast(FrameRate.toNumber(rate), FrameRate.toNumber(usual) * 0.999)
     const lower = FrameRate.standard.filter((other) => FrameRate.toNumber(other) < FrameRate.toNumber(rate))
-    for (const other of lower) assert.isBelow(FrameRate.toNumber(other), FrameRate.toNumber(average))
+    for (const other of lower) assert.isBelow(FrameRate.toNumber(other), FrameRate.toNumber(usual))
   })
 })

@@ -88,6 +88,11 @@ describe("the video ladder", () => {
     assert.strictEqual(below, 2500)
   })
 
+  it("counts the pixels of what is longer than any film", () => {
+    assert.deepStrictEqual(caps({ width: 64, height: 4096 }), [640])
+    assert.deepStrictEqual(caps({ width: 4096, height: 64 }), [640])
+  })
+
   it.prop(
     "is good for every size",
     { width: int(16, 8192), height: int(16, 8192), codec: VideoCodec, frameRate: standardRate },

@@ -32,7 +32,7 @@ describe("the plan for a whole source", () => {
     const plan = planOf({
       constantFrameRate: false,
       nominalFrameRate: FrameRate.make(90000),
-      averageFrameRate: FrameRate.make(2893, 100),
+      usualFrameRate: FrameRate.make(2893, 100),
       frames: 289,
       duration: 9.99
     })
@@ -94,7 +94,7 @@ describe("the plan for a whole source", () => {
     ({ frames, rate, tail }) => {
       const seconds = FrameRate.seconds(rate, frames)
       const sound = Math.max(0, seconds + tail / 10)
-      const plan = planOf({ nominalFrameRate: rate, averageFrameRate: rate, frames, duration: seconds }, [
+      const plan = planOf({ nominalFrameRate: rate, usualFrameRate: rate, frames, duration: seconds }, [
         { duration: sound }
       ])
       assert.strictEqual(plan.duration, FrameRate.seconds(rate, plan.frames))
