@@ -14,6 +14,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { parseArgs, promisify } from "node:util"
+import { noJob } from "../src/adapters/worker-api/server/Claims.ts"
 import { imageEnvironment, imageFlags } from "./support/image.ts"
 
 const { values } = parseArgs({
@@ -53,18 +54,7 @@ const answers = {
     current_job_id: null,
     last_heartbeat_recorded: null
   },
-  claim: {
-    job_id: null,
-    video_id: null,
-    video_slug: null,
-    video_duration: null,
-    source_width: null,
-    source_height: null,
-    source_filename: null,
-    claim_expires_at: null,
-    existing_qualities: null,
-    message: "No jobs available"
-  }
+  claim: noJob
 }
 
 /** One start: milliseconds and processor seconds to the first heartbeat, and megabytes of memory afterwards. */

@@ -3,9 +3,13 @@ import { Db } from "../../../src/adapters/postgres/Db.ts"
 import * as JobStore from "../../../src/adapters/postgres/JobStore.ts"
 import * as VideoStore from "../../../src/adapters/postgres/VideoStore.ts"
 import * as WorkerRegistry from "../../../src/adapters/postgres/WorkerRegistry.ts"
-import { claimContract } from "../../support/claimContract.ts"
-import { jobStoreContract, StoreHands } from "../../support/jobStoreContract.ts"
 import { TestDatabase } from "../../support/postgres.ts"
+import { claims } from "../../support/stores/claims.ts"
+import { contract, StoreHands } from "../../support/stores/contract.ts"
+import { leases } from "../../support/stores/leases.ts"
+import { matching } from "../../support/stores/matching.ts"
+import { outputs } from "../../support/stores/outputs.ts"
+import { registration } from "../../support/stores/registration.ts"
 
 const hands = Layer.effect(
   StoreHands,
@@ -54,5 +58,10 @@ const stores = Layer.mergeAll(
   hands
 ).pipe(Layer.provide(TestDatabase.layerDb))
 
-jobStoreContract("JobStore on PostgreSQL", stores)
-claimContract("Claims on PostgreSQL", stores)
+contract("the stores on PostgreSQL", stores, (test) => {
+  claims(test)
+  matching(test)
+  leases(test)
+  outputs(test)
+  registration(test)
+})

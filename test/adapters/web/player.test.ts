@@ -5,12 +5,13 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { basename, extname, join } from "node:path"
 import { promisify } from "node:util"
-import { chromium, type Browser, type Page } from "playwright-core"
+import type { Browser, Page } from "playwright-core"
 import { afterAll, assert, beforeAll, describe, expect, it } from "vitest"
 import { assetHeaders, findAsset, pageHeaders } from "../../../src/adapters/web/assets.ts"
 import { listPage } from "../../../src/adapters/web/ListPage.ts"
 import { notFoundPage } from "../../../src/adapters/web/NotFoundPage.ts"
 import { watchPage, type WatchJob, type WatchOutput, type WatchView } from "../../../src/adapters/web/WatchPage.ts"
+import { launchChromium } from "../../support/chromium.ts"
 
 const mediaTypes: Readonly<Record<string, string>> = {
   ".mpd": "application/dash+xml",
@@ -73,19 +74,7 @@ beforeAll(async () => {
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  browser = await chromium.launch({
-    executablePath: process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium",
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync"
-    ]
-  })
+  browser = await launchChromium()
 }, 60_000)
 
 afterAll(async () => {
