@@ -105,6 +105,12 @@ const recipes = {
   },
   longSound: { name: "long-sound.mp4", inputs: [picture("320x180"), tone(5)], options: `${x264} -c:a aac` },
   shortSound: { name: "short-sound.mp4", inputs: [picture("320x180"), tone(1)], options: `${x264} -c:a aac` },
+  /** It is heard for more than a second before there is anything to see. */
+  earlySound: {
+    name: "early-sound.mkv",
+    inputs: [picture("320x180"), tone(3.2)],
+    options: `-filter:v setpts=PTS+1.2/TB ${x264} -c:a aac`
+  },
   soundTail: { name: "sound-tail.mp4", inputs: [picture("320x180"), tone(2.4)], options: `${x264} -c:a aac` },
   manySounds: {
     name: "many-sounds.mkv",

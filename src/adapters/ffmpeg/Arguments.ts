@@ -126,8 +126,11 @@ const quiet = ["-nostdin", "-hide_banner", "-v", "warning", "-y"]
 const runUpSeconds = 5
 
 /** Where in the source, in seconds, to begin to look for a keyframe; 0 where everything has to be decoded. */
-const seekTo = (plan: TranscodePlan, firstFrame: number): number =>
-  plan.seekable ? Math.max(0, plan.videoStart + FrameRate.seconds(plan.grid.frameRate, firstFrame) - runUpSeconds) : 0
+const seekTo = (plan: TranscodePlan, firstFrame: number): number => {
+  const wanted = FrameRate.seconds(plan.grid.frameRate, firstFrame) - runUpSeconds
+  const firstPicture = FrameRate.seconds(plan.grid.frameRate, plan.normalisation.leadFrames)
+  return plan.seekable && wanted > firstPicture ? Math.max(0, plan.start + wanted) : 0
+}
 
 /** `itsoffset` gives back what a seek takes from the timestamps, so that they are the same with it and without. */
 const seekOptions = (seconds: number): ReadonlyArray<string> =>
@@ -213,7 +216,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
     videoStream: 0,
     decoded: { width: 640, height: 360 },
     oriented: false,
-    videoStart: 0,
+    start: 0,
     seekable: false,
     frames,
     duration: FrameRate.seconds(grid.frameRate, frames),
@@ -224,6 +227,7 @@ const trialPlan = (encoder: Encoder): TranscodePlan => {
       fullRange: false,
       rgb: false,
       colours: {},
+      leadFrames: 0,
       holdLastPicture: 0,
       scalingOnly: true
     },

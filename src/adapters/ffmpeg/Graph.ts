@@ -63,11 +63,12 @@ export interface Part {
  * double a picture. The filters only look at times, so that they work wherever the picture lies.
  */
 const onGrid = (plan: TranscodePlan, { first, sought }: Part): ReadonlyArray<string> => {
-  const { holdLastPicture } = plan.normalisation
+  const { holdLastPicture, leadFrames } = plan.normalisation
   const fps = `fps=${FrameRate.format(plan.grid.frameRate)}`
   return [
-    sought ? `setpts=round(PTS-(${plan.videoStart.toFixed(6)})/TB)` : "setpts=PTS-STARTPTS",
-    fps,
+    sought || leadFrames > 0 ? `setpts=round(PTS-(${plan.start.toFixed(6)})/TB)` : "setpts=PTS-STARTPTS",
+    // The first picture is repeated from time zero on.
+    sought || leadFrames === 0 ? fps : `${fps}:start_time=0`,
     ...(holdLastPicture > 0 ? [`tpad=stop_mode=clone:stop_duration=${holdLastPicture.toFixed(6)}`] : []),
     // On the grid a time is a frame's number. The rate is said again, because `setpts` makes ffmpeg 7 forget it.
     ...(first === 0 ? [] : [`trim=start_pts=${first}`, "setpts=PTS-STARTPTS", fps])
@@ -194,7 +195,7 @@ const mixed = (mix: AudioRendition["mix"]): string => {
  */
 const sounds = (plan: TranscodePlan, rendition: AudioRendition, input: number): string => {
   const end = plan.duration.toFixed(6)
-  return `[${input}:${rendition.stream}]${mixed(rendition.mix)}asetpts=PTS-(${plan.videoStart.toFixed(6)})/TB,aresample=48000:async=1:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
+  return `[${input}:${rendition.stream}]${mixed(rendition.mix)}asetpts=PTS-(${plan.start.toFixed(6)})/TB,aresample=48000:async=1:first_pts=0,apad=whole_dur=${end},atrim=end=${end}`
 }
 
 /**

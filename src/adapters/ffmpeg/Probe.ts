@@ -33,6 +33,9 @@ const tooManyPackets = Effect.fail(
 const patience = Duration.minutes(5)
 const slowestDisk = 5_000_000
 
+/** Pictures may come late: ffprobe gives up after five seconds of sound otherwise, and says nothing of them. */
+const lookFar = ["-analyzeduration", "120M", "-probesize", "100M"]
+
 const decodeOutput = Schema.decodeUnknownEffect(ProbeOutput)
 
 export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
@@ -45,7 +48,7 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
       subprocess
         .run(
           "ffprobe",
-          ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...inputOptions(path)],
+          ["-v", "error", "-of", "json", "-show_entries", probeEntries, ...lookFar, ...inputOptions(path)],
           sandbox.around({ purpose: "probe", reads: [path] })
         )
         .pipe(

@@ -20,6 +20,8 @@ const Normalisation = Schema.Struct({
   rgb: Schema.Boolean,
   /** Said of the pictures before anything is made of them. */
   colours: Assumed,
+  /** Frames for which the first picture is shown before its time, where the sound begins before it. */
+  leadFrames: Schema.Int,
   /** Seconds for which the last picture is held, where it or the sound goes on. */
   holdLastPicture: Schema.Finite,
   /** Nothing but scaling is needed, so that a device may decode into its own memory and keep the pictures there. */
@@ -31,8 +33,8 @@ export const TranscodePlan = Schema.Struct({
   /** Size of the first pictures as they come out of the decoder, which turns them where they are `oriented`. */
   decoded: Schema.Struct({ width: Schema.Int, height: Schema.Int }),
   oriented: Schema.Boolean,
-  /** Seconds by which the first picture comes after the start of the file: sound is moved by as much. */
-  videoStart: Schema.Finite,
+  /** Seconds by which the first frame comes after the start of the file: sound is moved by as much. */
+  start: Schema.Finite,
   /** The container has an index by which pictures are found at their times. */
   seekable: Schema.Boolean,
   /** Frames and seconds of output. */
@@ -64,16 +66,17 @@ const deinterlacing = ({ codec, fieldOrder }: VideoStream): TranscodePlan["norma
   return fieldOrder === "unknown" && marksFields.has(codec) ? "marked" : "none"
 }
 
-const needsOnlyScaling = (video: VideoStream, hold: number): boolean =>
+const needsOnlyScaling = (video: VideoStream): boolean =>
   commonFormats.has(video.pixelFormat) &&
   !video.oriented &&
   deinterlacing(video) === "none" &&
   video.dynamicRange === "sdr" &&
-  !video.fullRange &&
-  hold === 0
+  !video.fullRange
 
-/** What outlasts the pictures by less than this is let go: codecs pad their last block of sound. */
-const inaudibleTail = 0.5
+/** What goes beyond the pictures by less than this is let go: codecs pad their last block of sound. */
+const inaudible = 0.5
+
+const audible = (seconds: number) => (seconds > inaudible ? seconds : 0)
 
 /** Muxed, only the first sound track has a place. */
 const renditions = (
@@ -108,17 +111,18 @@ export const wholeSource = (
     ? Math.round((video.frames * Rate.toNumber(frameRate)) / Rate.toNumber(video.nominalFrameRate))
     : Rate.framesIn(frameRate, video.duration)
   const pictureSeconds = Rate.seconds(frameRate, pictures)
+  const lead = audible(video.start - Math.min(video.start, ...source.audio.map((audio) => audio.start)))
+  const leadFrames = Rate.framesIn(frameRate, lead)
   const soundEnds = source.audio.map((audio) => audio.start + (audio.duration ?? 0) - video.start)
   // The last picture of a constant rate may stay, as that of an animation often does.
-  const rest = Math.max(video.duration, ...soundEnds) - pictureSeconds
-  const hold = rest > inaudibleTail ? rest : 0
-  const frames = pictures + Rate.framesIn(frameRate, hold)
+  const hold = audible(Math.max(video.duration, ...soundEnds) - pictureSeconds)
+  const frames = leadFrames + pictures + Rate.framesIn(frameRate, hold)
   const rgb = rgbFormat.test(video.pixelFormat)
   return {
     videoStream: video.index,
     decoded: turned(video, { width: video.width, height: video.height }),
     oriented: video.oriented,
-    videoStart: video.start,
+    start: video.start - Rate.seconds(frameRate, leadFrames),
     seekable: indexed.test(source.container),
     frames,
     duration: Rate.seconds(frameRate, frames),
@@ -129,8 +133,9 @@ export const wholeSource = (
       fullRange: video.fullRange,
       rgb,
       colours: assumed({ ...video, rgb, hdr: video.dynamicRange !== "sdr" }),
+      leadFrames,
       holdLastPicture: hold,
-      scalingOnly: needsOnlyScaling(video, hold)
+      scalingOnly: needsOnlyScaling(video) && leadFrames === 0 && hold === 0
     },
     encoder: options.encoder,
     threads: options.threads ?? null,

@@ -86,6 +86,10 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     approximately(audio[0]!.duration!, 5, 0.05)
   },
   shortSound: ({ audio }) => approximately(audio[0]!.duration!, 1, 0.05),
+  earlySound: ({ audio, video }) => {
+    assert.strictEqual(video.frames, 50)
+    approximately(video.start - audio[0]!.start, 1.2, 0.03)
+  },
   soundTail: ({ audio }) => approximately(audio[0]!.duration!, 2.4, 0.05),
   manySounds: ({ audio }) =>
     assert.deepStrictEqual(

@@ -62,6 +62,14 @@ const kinds: Readonly<Record<string, { readonly name: string; readonly args: Rea
     name: "fast.mp4",
     args: [...film("60", 600), "-vf", "scale=854:480", ...x264, "-g", "250"]
   },
+  "sound that begins before the pictures": {
+    name: "early-sound.mkv",
+    args: [...film("25", 340), ...x264, "-g", "50", "-vf", "setpts=PTS+0.8/TB"]
+  },
+  "pictures that begin after the place to go on at": {
+    name: "late-pictures.mkv",
+    args: [...film("25", 340), ...x264, "-g", "50", "-vf", "setpts=PTS+9/TB"]
+  },
   "a transport stream, which has no index": { name: "stream.ts", args: [...film("25", 340), ...x264, "-g", "50"] }
 }
 

@@ -116,6 +116,7 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   longSound: { sizes: [[320, 180]], frames: 125, seconds: 5, sounds: ["und"] },
   // Silence to the end of the pictures; and what is too little to be heard alone is let go.
   shortSound: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
+  earlySound: { sizes: [[320, 180]], frames: 81, seconds: 3.24, sounds: ["und"] },
   soundTail: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["de", "fr"] },
   transportStream: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },

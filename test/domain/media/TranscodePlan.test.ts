@@ -63,8 +63,19 @@ describe("the plan for a whole source", () => {
     assert.strictEqual(planOf({}, []).normalisation.holdLastPicture, 0)
   })
 
+  it("shows the first picture from the beginning of the sound on", () => {
+    const plan = planOf({ start: 2 }, [{ duration: 12 }, { start: 1, duration: 11 }])
+    assert.strictEqual(plan.normalisation.leadFrames, 50)
+    assert.strictEqual(plan.start, 0)
+    assert.strictEqual(plan.frames, 300)
+    assert.strictEqual(plan.normalisation.holdLastPicture, 0)
+    assert.isFalse(plan.normalisation.scalingOnly)
+    assert.strictEqual(planOf({ start: 0.4 }, [{}]).normalisation.leadFrames, 0, "codecs begin a little before")
+    assert.strictEqual(planOf({ start: 2 }, []).normalisation.leadFrames, 0)
+  })
+
   it("measures the end of the sound from the first picture", () => {
-    assert.strictEqual(planOf({ start: 2 }, [{ duration: 12 }]).normalisation.holdLastPicture, 0)
+    assert.strictEqual(planOf({ start: 0.4 }, [{ duration: 10.4 }]).normalisation.holdLastPicture, 0)
     assert.strictEqual(planOf({}, [{ start: 2, duration: 10 }]).normalisation.holdLastPicture, 2)
   })
 
@@ -73,7 +84,7 @@ describe("the plan for a whole source", () => {
     assert.strictEqual(plan.normalisation.deinterlace, "all")
     assert.strictEqual(plan.normalisation.toneMapFrom, "hlg")
     assert.isTrue(plan.normalisation.fullRange)
-    assert.strictEqual(plan.videoStart, 0.5)
+    assert.strictEqual(plan.start, 0.5)
     assert.strictEqual(plan.videoStream, 2)
     const unknown = (codec: string) => planOf({ fieldOrder: "unknown", codec }).normalisation.deinterlace
     assert.strictEqual(unknown("dvvideo"), "marked")
