@@ -22,11 +22,13 @@ import { BackupStore } from "../src/domain/ports/BackupStore.ts"
 import { BackupTool } from "../src/domain/ports/BackupTool.ts"
 import { createBackup } from "../src/domain/programs/CreateBackup.ts"
 import { verifyBackups } from "../src/domain/programs/VerifyBackups.ts"
-import { forgetfulBench, fill, option, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { forgetfulBench, fill, Place } from "./support/place.ts"
 
-const flips = option("damages", 30)
+const { damages: flips, megabytes, restore } = options({ damages: 30, restore: 0, megabytes: 4 })
 const others = Math.ceil(flips * 0.4)
-const withRestore = option("restore", 0) > 0
+const withRestore = restore > 0
 
 const kinds: ReadonlyArray<readonly [title: string, wrapping: Wrapping, compression: number]> = [
   ["gzip 6 in the archive", "none", 6],
@@ -173,7 +175,7 @@ const experiment = Effect.fnUntraced(function* ([title, wrapping, compression]: 
 })
 
 const program = Effect.gen(function* () {
-  yield* fill(option("megabytes", 4))
+  yield* fill(megabytes)
   const levels = ["--list (baseline)", "2 digest", "3 read", ...(withRestore ? ["4 restore", "5 fingerprint"] : [])]
   const rows: Array<ReadonlyArray<string | number>> = []
   for (const kind of kinds) {

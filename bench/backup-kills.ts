@@ -19,9 +19,11 @@ import { Effect, Layer } from "effect"
 import { Db } from "../src/adapters/postgres/Db.ts"
 import { type Program, runToEnd, start } from "../test/support/programs.ts"
 import { s3Credentials, TestS3 } from "../test/support/s3.ts"
-import { fill, forgetfulBench, option, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { fill, forgetfulBench, Place } from "./support/place.ts"
 
-const kills = option("kills", 5)
+const { kills, megabytes } = options({ kills: 5, megabytes: 20 })
 const kept = 2
 
 const isBackup = (file: string) => /^vlog-\d.*\.age$/.test(file)
@@ -44,7 +46,7 @@ const backupsIn = async (path: string) => {
 type Moment = (child: Program) => Promise<unknown>
 
 const program = Effect.gen(function* () {
-  yield* fill(option("megabytes", 20))
+  yield* fill(megabytes)
   const db = yield* Db
   const s3 = yield* TestS3
   const { environment, folder } = yield* Place

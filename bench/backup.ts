@@ -15,13 +15,11 @@ import { BackupStore } from "../src/domain/ports/BackupStore.ts"
 import { createBackup } from "../src/domain/programs/CreateBackup.ts"
 import { restoreBackup } from "../src/domain/programs/RestoreBackup.ts"
 import { timed } from "../src/domain/programs/timed.ts"
-import { bench, fill, option, Place, print } from "./support/backup.ts"
+import { median, print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, fill, Place } from "./support/place.ts"
 
-const megabytes = option("megabytes", 50)
-const rounds = option("rounds", 3)
-const pgbenchRuns = option("pgbench", 3)
-
-const median = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+const { megabytes, pgbench: pgbenchRuns, rounds } = options({ megabytes: 50, rounds: 3, pgbench: 3 })
 
 const dumpAlone = Effect.gen(function* () {
   const subprocess = yield* Subprocess

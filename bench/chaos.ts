@@ -17,16 +17,12 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { Db } from "../src/adapters/postgres/Db.ts"
 import { filmSeconds, makeFilm } from "../test/adapters/worker-api/support/media.ts"
-import { bench, option, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, Place } from "./support/place.ts"
 import { makeReplicas, type Replica } from "./support/replicas.ts"
 
-if (process.argv.includes("--help")) {
-  console.log("node bench/chaos.ts [--seconds 60] [--workers 10]")
-  process.exit(0)
-}
-
-const seconds = option("seconds", 60)
-const workers = option("workers", 10)
+const { seconds, workers } = options({ seconds: 60, workers: 10 })
 const secret = randomBytes(24).toString("hex")
 /** Short, so that a claim whose answer was lost comes back within the run. */
 const leaseSeconds = 10

@@ -23,21 +23,15 @@ import { migrate } from "../src/adapters/postgres/Migrator.ts"
 import type { WorkerId } from "../src/domain/ids.ts"
 import { type ClaimedTask, JobStore } from "../src/domain/ports/JobStore.ts"
 import { WorkerRegistry } from "../src/domain/ports/WorkerRegistry.ts"
-import { bench, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, Place } from "./support/place.ts"
 
-if (process.argv.includes("--help")) {
-  console.log("node bench/claims.ts [--rows 1000,100000] [--claimers 1,10] [--seconds 2]")
-  process.exit(0)
-}
-
-const numbers = (name: string, otherwise: string) => {
-  const index = process.argv.indexOf(`--${name}`)
-  return (index === -1 ? otherwise : process.argv[index + 1]!).split(",").map(Number)
-}
-
-const allRows = numbers("rows", "1000,100000")
-const allClaimers = numbers("claimers", "1,10")
-const seconds = numbers("seconds", "2")[0]!
+const {
+  claimers: allClaimers,
+  rows: allRows,
+  seconds
+} = options({ rows: [1000, 100_000], claimers: [1, 10], seconds: 2 })
 
 /** One piece of work of the claimer of that number; false when there is none left. */
 type Work = (claimer: number) => Promise<boolean>

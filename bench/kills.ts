@@ -15,34 +15,26 @@ import { readdir, readFile, utimes } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { parseArgs, promisify } from "node:util"
+import { promisify } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Redacted } from "effect"
 import { sampleVideoArguments } from "../src/adapters/ffmpeg/SampleVideo.ts"
 import { Db } from "../src/adapters/postgres/Db.ts"
 import { packetsOf } from "../test/support/media.ts"
 import { freePort, processesOf, until } from "../test/support/programs.ts"
-import { forgetfulBench, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { forgetfulBench, Place } from "./support/place.ts"
 import { makeReplicas } from "./support/replicas.ts"
 
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "20" },
-    "a-job": { type: "string", default: "2" },
-    seconds: { type: "string", default: "24" },
-    seed: { type: "string", default: "1" },
-    signal: { type: "string", default: "SIGKILL" },
-    help: { type: "boolean", default: false }
-  }
-})
-if (values.help) {
-  console.log("node bench/kills.ts [--kills 20] [--a-job 2] [--seconds 24] [--seed 1] [--signal SIGKILL|SIGTERM]")
-  process.exit()
-}
-
-const kills = Number(values.kills)
-const killsOfJob = Number(values["a-job"])
-const signal = values.signal as NodeJS.Signals
+const {
+  "a-job": killsOfJob,
+  kills,
+  seconds,
+  seed,
+  ...told
+} = options({ kills: 20, "a-job": 2, seconds: 24, seed: 1, signal: "SIGKILL" })
+const signal = told.signal as NodeJS.Signals
 const execute = promisify(execFile)
 const root = fileURLToPath(new URL("..", import.meta.url))
 const admin = { "x-admin-secret": "a secret of more than sixteen letters" }
@@ -146,7 +138,7 @@ const program = Effect.gen(function* () {
       sampleVideoArguments({
         width: 854,
         height: 480,
-        seconds: Number(values.seconds),
+        seconds,
         output: join(folder, "film.mp4")
       })
     )
@@ -231,7 +223,7 @@ const program = Effect.gen(function* () {
     return { frames, late }
   }
 
-  const random = makeRandom(Number(values.seed))
+  const random = makeRandom(seed)
   const jobs: Array<{ slug: string; kills: number; frames: number; moments: string }> = []
   yield* Effect.promise(async () => {
     for (let left = kills, number = 1; left > 0; number++) {

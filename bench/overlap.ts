@@ -15,7 +15,7 @@ import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { parseArgs, promisify } from "node:util"
+import { promisify } from "node:util"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Duration, Effect, Layer, Ref, References, Stream } from "effect"
 import { HttpClient } from "effect/http"
@@ -39,19 +39,10 @@ import { transcodeTask } from "../src/domain/programs/TranscodeTask.ts"
 import { Encoders } from "../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../src/domain/workers/WorkerState.ts"
 import { claimedTask } from "../test/domain/support/worker.ts"
+import { options } from "./support/options.ts"
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "12" },
-    link: { type: "string", multiple: true, default: ["8", "20"] },
-    rounds: { type: "string", default: "1" },
-    help: { type: "boolean", default: false }
-  }
-})
-if (values.help) {
-  console.log("node bench/overlap.ts [--seconds 12] [--link 8 --link 20] [--rounds 1]: a link is in Mbit/s each way")
-  process.exit()
-}
+/** A link's rate is in Mbit/s, each way. */
+const { link: links, rounds, seconds: length } = options({ seconds: 12, link: [8, 20], rounds: 1 })
 
 const run = promisify(execFile)
 
@@ -188,7 +179,7 @@ const program = Effect.gen(function* () {
   )
   const at = (name: string) => join(folder, name)
   yield* Effect.promise(async () => {
-    const film = { seconds: Number(values.seconds), width: 1280, height: 720 }
+    const film = { seconds: length, width: 1280, height: 720 }
     await run("ffmpeg", sampleVideoArguments({ ...film, output: at("drawn.mp4") }))
     // As a camera writes it.
     const encoded = "-vf scale=1920:1080 -c:v libx264 -preset veryfast -b:v 20M -maxrate 25M -bufsize 40M -c:a copy"
@@ -196,8 +187,8 @@ const program = Effect.gen(function* () {
     const moved = "-c copy -movflags +faststart".split(" ")
     await run("ffmpeg", ["-v", "error", "-i", at("waited.mp4"), ...moved, at("arriving.mp4")])
   })
-  for (const link of values.link.map(Number)) {
-    for (let round = 0; round < Number(values.rounds); round++) {
+  for (const link of links) {
+    for (let round = 0; round < rounds; round++) {
       const waited = yield* attempt(at("waited.mp4"), link, folder)
       const arriving = yield* attempt(at("arriving.mp4"), link, folder)
       const alone = yield* encodeAlone(at("arriving.mp4"), folder)

@@ -15,19 +15,14 @@ import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
-import { bench, option, Place, print } from "./support/backup.ts"
-import { get, measure, median, post, type Rate, register } from "./support/client.ts"
+import { get, measure, post, type Rate, register } from "./support/client.ts"
+import { median, print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, Place } from "./support/place.ts"
 import { startBare, startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
-if (process.argv.includes("--help")) {
-  console.log("node bench/requests.ts [--turns 3] [--seconds 3] [--connections 16]")
-  process.exit(0)
-}
-
-const turns = option("turns", 3)
-const seconds = option("seconds", 3)
-const connections = option("connections", 16)
+const { connections, seconds, turns } = options({ turns: 3, seconds: 3, connections: 16 })
 const secret = randomBytes(24).toString("hex")
 
 const program = Effect.gen(function* () {

@@ -13,23 +13,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { parseArgs, promisify } from "node:util"
+import { promisify } from "node:util"
 import { noJob } from "../src/adapters/worker-api/server/Claims.ts"
 import { imageEnvironment, imageFlags } from "./support/image.ts"
+import { options } from "./support/options.ts"
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "3" },
-    rest: { type: "string", default: "15" },
-    help: { type: "boolean", default: false }
-  }
-})
-if (values.help) {
-  console.log(
-    "node bench/startup.ts [--rounds 3] [--rest 15]: starts of the bundled worker, seconds of rest after each"
-  )
-  process.exit()
-}
+const { rest, rounds: starts } = options({ rounds: 3, rest: 15 })
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const run = promisify(execFile)
@@ -87,7 +76,7 @@ const start = async (folder: string) => {
     const seconds = await processorSeconds(worker.pid ?? 0)
     await Promise.race([claimed.promise, ended])
     const claims = performance.now() - began
-    await sleep(Number(values.rest) * 1000)
+    await sleep(rest * 1000)
     return { milliseconds, seconds, claims, megabytes: await residentMegabytes(worker.pid ?? 0) }
   } finally {
     worker.kill("SIGTERM")
@@ -103,7 +92,7 @@ try {
   // As the image does: fills the cache, and ends for want of settings.
   await run(process.execPath, [...imageFlags, join(folder, "run.js"), "worker"], { env: {} }).catch(() => {})
   const rounds: Array<Awaited<ReturnType<typeof start>>> = []
-  for (let round = 0; round < Number(values.rounds); round++) rounds.push(await start(folder))
+  for (let round = 0; round < starts; round++) rounds.push(await start(folder))
   const median = (pick: (round: (typeof rounds)[number]) => number) =>
     rounds.map(pick).toSorted((a, b) => a - b)[rounds.length >> 1] ?? NaN
   console.log(`Node.js ${process.version} ${imageFlags.join(" ")}, median of ${rounds.length} starts`)

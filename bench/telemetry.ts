@@ -13,19 +13,14 @@ import { join } from "node:path"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { Db } from "../src/adapters/postgres/Db.ts"
-import { bench, option, Place, print } from "./support/backup.ts"
-import { measure, median, post, type Rate, register } from "./support/client.ts"
+import { measure, post, type Rate, register } from "./support/client.ts"
+import { median, print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, Place } from "./support/place.ts"
 import { startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
-if (process.argv.includes("--help")) {
-  console.log("node bench/telemetry.ts [--turns 20] [--seconds 1] [--workers 10]")
-  process.exit(0)
-}
-
-const turns = option("turns", 20)
-const seconds = option("seconds", 1)
-const workers = option("workers", 10)
+const { seconds, turns, workers } = options({ turns: 20, seconds: 1, workers: 10 })
 const secret = randomBytes(24).toString("hex")
 
 /** More than can be claimed in a turn. */

@@ -12,32 +12,22 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseArgs, promisify } from "node:util"
+import { promisify } from "node:util"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { sampleVideoArguments } from "../src/adapters/ffmpeg/SampleVideo.ts"
 import { freePort, until } from "../test/support/programs.ts"
-import { forgetfulBench, Place, print } from "./support/backup.ts"
+import { median, print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { forgetfulBench, Place } from "./support/place.ts"
 import { childrenCpuOf, cpuOf, startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
-const { values } = parseArgs({
-  options: {
-    turns: { type: "string", default: "3" },
-    seconds: { type: "string", default: "30" },
-    help: { type: "boolean", default: false }
-  }
-})
-if (values.help) {
-  console.log("node bench/traced-job.ts [--turns 3] [--seconds 30]")
-  process.exit()
-}
+const { seconds: length, turns } = options({ turns: 3, seconds: 30 })
 
 const execute = promisify(execFile)
 const root = fileURLToPath(new URL("..", import.meta.url))
 const admin = { "x-admin-secret": "a secret of more than sixteen letters" }
-
-const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN
 
 const program = Effect.gen(function* () {
   const { environment, folder } = yield* Place
@@ -58,7 +48,7 @@ const program = Effect.gen(function* () {
     Effect.promise(async () => {
       await execute(process.execPath, [join(root, "scripts/bundle.mjs"), join(folder, "programs"), "worker"])
       for (const [output, seconds] of [
-        [film, Number(values.seconds)],
+        [film, length],
         [short, 2]
       ] as const) {
         await execute("ffmpeg", sampleVideoArguments({ width: 1280, height: 720, seconds, output }))
@@ -135,7 +125,7 @@ const program = Effect.gen(function* () {
     on: [] as Array<Awaited<ReturnType<typeof turn>>>
   }
   yield* Effect.promise(async () => {
-    for (let index = 1; index <= Number(values.turns); index++) {
+    for (let index = 1; index <= turns; index++) {
       costs.off.push(await turn(`off-${index}`, {}))
       costs.on.push(await turn(`on-${index}`, traced))
     }

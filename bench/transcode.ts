@@ -11,7 +11,6 @@
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import { Duration, Effect, Layer, Stream } from "effect"
 import { transcodeArguments } from "../src/adapters/ffmpeg/Arguments.ts"
 import * as Probe from "../src/adapters/ffmpeg/Probe.ts"
@@ -24,28 +23,21 @@ import { wholeSource } from "../src/domain/media/TranscodePlan.ts"
 import { MediaProbe } from "../src/domain/ports/MediaProbe.ts"
 import { Transcoder } from "../src/domain/ports/Transcoder.ts"
 import { type Cost, measured, watched } from "./support/cost.ts"
+import { options } from "./support/options.ts"
 import { measure } from "./support/quality.ts"
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string", default: "20" },
-    rounds: { type: "string", default: "1" },
-    encoder: { type: "string", default: "libx264" },
-    preset: { type: "string" },
-    source: { type: "string" },
-    help: { type: "boolean", default: false }
-  }
+/** Without a `source` a film is made, and without a `preset` it is that of the encoder's policy. */
+const { encoder, preset, rounds, seconds, ...told } = options({
+  seconds: 20,
+  rounds: 1,
+  encoder: "libx264",
+  preset: "",
+  source: ""
 })
-if (values.help) {
-  console.log(
-    "node bench/transcode.ts [--seconds 20] [--rounds 1] [--encoder libx264|libx265|libsvtav1] [--preset NAME] [--source FILE]"
-  )
-  process.exit()
-}
 
 const codecs: Readonly<Record<string, VideoCodec>> = { libx264: "h264", libx265: "hevc", libsvtav1: "av1" }
-const codec = codecs[values.encoder]
-if (codec === undefined) throw new Error(`--encoder is ${values.encoder}: expected ${Object.keys(codecs).join(", ")}`)
+const codec = codecs[encoder]
+if (codec === undefined) throw new Error(`--encoder is ${encoder}: expected ${Object.keys(codecs).join(", ")}`)
 
 const quiet = ["-nostdin", "-hide_banner", "-v", "error", "-y"]
 
@@ -62,9 +54,7 @@ const encodersOf = (args: ReadonlyArray<string>): ReadonlyArray<ReadonlyArray<st
   args.flatMap((word, at) => (word === "-c:v" ? [args.slice(at, args.indexOf("-avoid_negative_ts", at))] : []))
 
 const withPreset = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
-  values.preset === undefined
-    ? args
-    : args.map((word, at) => (args[at - 1] === "-preset" ? (values.preset ?? word) : word))
+  preset === "" ? args : args.map((word, at) => (args[at - 1] === "-preset" ? preset : word))
 
 /** Quality and preset of ours, and nothing else of it: a person's command forces no keyframes and lets the encoder be. */
 const kept = new Set(["-c:v", "-preset", "-crf", "-maxrate", "-bufsize", "-tag:v"])
@@ -139,15 +129,14 @@ const ratio = (a: number, b: number) => `${(a / b).toFixed(2)} x`
 const main = Effect.fnUntraced(function* (folder: string) {
   const subprocess = yield* Subprocess
   const transcoder = yield* Transcoder
-  const source = values.source ?? join(folder, "film.mp4")
-  if (values.source === undefined) {
+  const source = told.source || join(folder, "film.mp4")
+  if (told.source === "") {
     const sample = join(folder, "sample.mp4")
-    const seconds = Number(values.seconds)
     yield* subprocess.run("ffmpeg", sampleVideoArguments({ ...drawn, output: sample, seconds }))
     yield* subprocess.run("ffmpeg", [...quiet, "-i", sample, ...fromCamera.split(" "), source])
   }
   const plan = wholeSource(yield* (yield* MediaProbe).probe(source), {
-    encoder: { name: values.encoder, codec, backend: "software", device: null }
+    encoder: { name: encoder, codec, backend: "software", device: null }
   })
   const ours = withPreset(transcodeArguments(plan, { source, folderOf: (name) => join(folder, "ours", name) }))
   const options = encodersOf(ours)
@@ -181,7 +170,7 @@ const main = Effect.fnUntraced(function* (folder: string) {
 
   const costs = new Map<string, Array<Cost>>()
   const note = (name: string, cost: Cost) => costs.set(name, [...(costs.get(name) ?? []), cost])
-  for (let round = 0; round < Number(values.rounds); round++) {
+  for (let round = 0; round < rounds; round++) {
     yield* fresh("ours")
     note("ours", yield* each([ours]))
     for (const [name, concurrency] of [
@@ -195,7 +184,7 @@ const main = Effect.fnUntraced(function* (folder: string) {
   }
 
   // The worker's own share, with its files watched and handed on as they are finished.
-  const files = values.preset === undefined
+  const files = preset === ""
   if (files) {
     yield* fresh("worker")
     const before = process.cpuUsage()
@@ -212,8 +201,8 @@ const main = Effect.fnUntraced(function* (folder: string) {
   const floor = cpu("encoding") + cpu("decoding and scaling") + cpu("sound")
   const version = (yield* subprocess.run("ffmpeg", ["-version"])).stdout.split(" ")[2] ?? ""
   const rungs = plan.video.map(({ name }) => name).join(" ")
-  console.log(`ffmpeg ${version}, ${values.encoder} ${options[0]?.join(" ")}`)
-  console.log(`${plan.frames} frames, ${rungs}, median of ${values.rounds} rounds\n`)
+  console.log(`ffmpeg ${version}, ${encoder} ${options[0]?.join(" ")}`)
+  console.log(`${plan.frames} frames, ${rungs}, median of ${rounds} rounds\n`)
   console.log(`${"".padEnd(24)}${["CPU s", "wall s", "peak MB"].map((head) => head.padStart(10)).join("")}`)
   for (const name of costs.keys()) {
     const row = [cpu(name).toFixed(2), median(name, ({ wall }) => wall).toFixed(1)]

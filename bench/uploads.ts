@@ -17,24 +17,17 @@ import { mkdir, rm } from "node:fs/promises"
 import { Agent, request } from "node:http"
 import { join } from "node:path"
 import { makeFilm } from "../test/adapters/worker-api/support/media.ts"
-import { bench, Place, print } from "./support/backup.ts"
+import { print } from "./support/figures.ts"
+import { options } from "./support/options.ts"
+import { bench, Place } from "./support/place.ts"
 import { cpuOf, peakOf, type Running, startBare, startOurs } from "./support/programs.ts"
 import { bundleApi } from "./support/replicas.ts"
 
-const allWays = "node,node-sha256,post,tus,resumed,node-segments,node-sha256-segments,segments"
-
-if (process.argv.includes("--help")) {
-  console.log(`node bench/uploads.ts [--megabytes 64,4096] [--ways ${allWays}]`)
-  process.exit(0)
-}
-
-const words = (name: string, otherwise: string) => {
-  const index = process.argv.indexOf(`--${name}`)
-  return (index === -1 ? otherwise : process.argv[index + 1]!).split(",")
-}
-
-const sizes = words("megabytes", "64,4096").map((text) => Number(text) * 1024 * 1024)
-const ways = words("ways", allWays)
+const { megabytes, ways } = options({
+  megabytes: [64, 4096],
+  ways: ["node", "node-sha256", "post", "tus", "resumed", "node-segments", "node-sha256-segments", "segments"]
+})
+const sizes = megabytes.map((size) => size * 1024 * 1024)
 const secret = randomBytes(24).toString("hex")
 const segmentBytes = 4 * 1024 * 1024
 /** So many requests, and so small, until the server's code is compiled for what comes. */

@@ -54,8 +54,6 @@ export const measure = async (server: Running, requests: ReadonlyArray<string>, 
   }
 }
 
-export const median = (numbers: ReadonlyArray<number>) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN
-
 /** A new worker's key. */
 export const register = async (address: string, secret: string, name: string) => {
   const answer = await fetch(`${address}/api/worker/register`, {

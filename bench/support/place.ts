@@ -16,7 +16,7 @@ import { Subprocess } from "../../src/adapters/process/Subprocess.ts"
 export class Place extends Context.Service<
   Place,
   { readonly folder: string; readonly environment: Readonly<Record<string, string>> }
->()("vlog/bench/support/backup/Place") {}
+>()("vlog/bench/support/Place") {}
 
 /** Not below a TMPDIR that the user of the server cannot reach. */
 const temporary = Effect.acquireRelease(
@@ -84,20 +84,3 @@ export const fill = Effect.fnUntraced(function* (megabytes: number) {
   const [size] = yield* db.query<{ bytes: number }>((sql) => sql`select pg_database_size(current_database()) as bytes`)
   return size!.bytes
 })
-
-export const option = (name: string, otherwise: number): number => {
-  const index = process.argv.indexOf(`--${name}`)
-  return index === -1 ? otherwise : Number(process.argv[index + 1])
-}
-
-export const print = (rows: ReadonlyArray<ReadonlyArray<string | number>>) => {
-  const text = rows.map((row) => row.map(String))
-  const widths = text[0]!.map((_, column) => Math.max(...text.map((row) => (row[column] ?? "").length)))
-  for (const row of text)
-    console.log(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd()
-    )
-}
