@@ -206,6 +206,16 @@ const recipes = {
     options: `${x264} -f h264`,
     andThen: { inputs: [picture("320x180")], options: `${x264} -pix_fmt yuv422p10le -f h264` }
   },
+  /** Its sound is of two channels first, and of six then. */
+  resounded: {
+    name: "resounded.ts",
+    inputs: [picture("320x180"), tone()],
+    options: `${x264} -c:a ac3 -ac 2 -f mpegts`,
+    andThen: {
+      inputs: [picture("320x180"), tone()],
+      options: `${x264} -c:a ac3 -ac 6 -f mpegts -output_ts_offset 2`
+    }
+  },
   /** Taller than any screen. */
   tower: { name: "tower.mp4", inputs: [picture("64x2048")], options: x264 },
   single: { name: "single.mp4", inputs: [picture("320x180", "25", 0.04)], options: x264 }

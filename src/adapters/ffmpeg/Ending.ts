@@ -8,6 +8,12 @@ import { failureReason, lastWords } from "./FailureReason.ts"
 const unreadable =
   /partial file|File ended prematurely|Invalid data found|corrupt(?:ed)? (?:decoded frame|input packet)|missing picture/i
 
+/** A packet of the output that lies before the one that was made before it. */
+const setBack = /Non-monoton(?:ous|ic) DTS/
+
+/** So many packets of sound do no harm where one sound ends and another begins. */
+const allowedSetBack = 10
+
 export interface Damage {
   readonly complaints: number
   /** What was said first, without the name of the file. */
@@ -19,18 +25,25 @@ export const makeComplaints = () => {
   let complaints = 0
   let first: string | undefined
   let counting = false
+  let backwards = 0
   const note = (line: string): void => {
     const repeated = /^\s*Last message repeated (\d+) times/.exec(line)?.[1]
     if (repeated !== undefined) {
       complaints += counting ? Number(repeated) : 0
       return
     }
+    if (setBack.test(line)) backwards += 1
     const found = unreadable.exec(line)?.[0]
     counting = found !== undefined
     complaints += counting ? 1 : 0
     first ??= found
   }
-  return { note, read: (): Damage | null => (first === undefined ? null : { complaints, first }) }
+  return {
+    note,
+    damage: (): Damage | null => (first === undefined ? null : { complaints, first }),
+    /** The clock of the output was set back: ffmpeg began to filter anew, which it does where sound changes its form. */
+    wasSetBack: () => backwards > allowedSetBack
+  }
 }
 
 /** One bad packet of a telephone's film is let pass; a film of which a tenth is wrong is not worth watching. */
@@ -54,12 +67,19 @@ export const objectionTo = (
     readonly before: number
     readonly seconds: number | null
     readonly damage: Damage | null
+    readonly setBack: boolean
     readonly stderr: string
   }
 ): TranscodeFailed | null => {
   const failed = (reason: TranscodeFailed["reason"], problem: string) =>
     new TranscodeFailed({ reason, problem, details: end.stderr })
   if (failureReason(end.stderr) === "resources") return failed("resources", lastWords(end.stderr))
+  if (end.setBack) {
+    return failed(
+      "source",
+      "The sound changes its channels or its sampling rate in the middle of the file. Convert it with another program and upload the result"
+    )
+  }
   const { damage, seconds } = end
   const lost = plan.frames - end.frames
   if (damage !== null && (damage.complaints > tolerated(plan.frames) || lost > allowedFrames)) {

@@ -28,6 +28,8 @@ const demuxers = [
   "h264",
   "hevc",
   "obu",
+  "m4v",
+  "yuv4mpegpipe",
   "gif",
   "apng"
 ]

@@ -28,15 +28,20 @@ const lookEvery = Duration.millis(200)
 const spawnFailed = (error: SpawnFailed) =>
   new TranscodeFailed({ reason: "crashed", problem: error.message, details: "" })
 
-const toTranscodeFailed = (error: ProcessFailed | SpawnFailed): TranscodeFailed =>
-  error._tag === "SpawnFailed"
-    ? spawnFailed(error)
-    : new TranscodeFailed({
-        reason: error.signal === null ? failureReason(error.stderrTail) : "crashed",
-        problem:
-          error.signal === null ? `ffmpeg failed: ${cause(error.stderrTail)}` : `ffmpeg was killed by ${error.signal}`,
-        details: error.stderrTail
-      })
+const problemOf = (reason: TranscodeFailed["reason"], stderr: string): string =>
+  reason === "source"
+    ? `The file cannot be decoded: it is damaged, encrypted, or of a kind that this ffmpeg does not know (${cause(stderr)})`
+    : `ffmpeg failed: ${cause(stderr)}`
+
+const toTranscodeFailed = (error: ProcessFailed | SpawnFailed): TranscodeFailed => {
+  if (error._tag === "SpawnFailed") return spawnFailed(error)
+  const details = error.stderrTail
+  if (error.signal !== null) {
+    return new TranscodeFailed({ reason: "crashed", problem: `ffmpeg was killed by ${error.signal}`, details })
+  }
+  const reason = failureReason(details)
+  return new TranscodeFailed({ reason, problem: problemOf(reason, details), details })
+}
 
 /**
  * Drivers crash, hang, and say things that nobody has written down. On a device, what is neither the source's fault nor
@@ -189,9 +194,10 @@ const make = (options: TranscoderOptions) =>
       })
       yield* Effect.raceFirst(toTheEnd, watch)
       yield* look
-      const damage = complaints.read()
+      const damage = complaints.damage()
+      const setBack = complaints.wasSetBack()
       const stderr = yield* child.stderrTail
-      const objection = objectionTo(job.plan, { frames: before + frames, before, seconds, damage, stderr })
+      const objection = objectionTo(job.plan, { frames: before + frames, before, seconds, damage, setBack, stderr })
       if (objection !== null) return yield* objection
       if (damage !== null) yield* Queue.offer(queue, { _tag: "Damaged", ...damage })
     }, Effect.scoped)

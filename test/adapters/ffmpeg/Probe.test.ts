@@ -156,6 +156,10 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     approximately(toNumber(video.usualFrameRate), 25, 0.01)
   },
   reformatted: ({ video }) => assert.deepInclude(video, { pixelFormat: "yuv420p", frames: 100 }),
+  resounded: ({ audio, video }) => {
+    assert.strictEqual(video.frames, 100)
+    approximately(audio[0]!.duration!, 4, 0.1)
+  },
   tower: ({ video }) => assert.deepStrictEqual(displaySize(video), { width: 64, height: 2048 }),
   single: ({ video }) => {
     assert.strictEqual(video.frames, 1)

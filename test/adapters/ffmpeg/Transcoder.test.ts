@@ -120,7 +120,8 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   soundTail: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   manySounds: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["de", "fr"] },
   transportStream: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
-  midGroup: { sizes: [[320, 180]], frames: 25, seconds: 1, sounds: ["und"] },
+  // A second of pictures, and the sound of half a second before them.
+  midGroup: { sizes: [[320, 180]], frames: 38, seconds: 1.52, sounds: ["und"] },
   trimmed: { sizes: [[320, 180]], frames: 37, seconds: 1.48, sounds: ["und"] },
   unknownSound: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   drifting: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
@@ -350,7 +351,17 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("the trans
       yield* Effect.promise(() => writeFile(broken, "This is no film any more.".repeat(100)))
       const error = yield* Effect.flip(run(plan, broken, "broken"))
       assert.strictEqual(error.reason, "source")
+      assert.include(error.message, "The file cannot be decoded: it is damaged, encrypted")
       assert.include(error.details, "Invalid data found")
+    })
+  )
+
+  patient("does not take sound that was begun anew for the sound of the film", () =>
+    Effect.gen(function* () {
+      const source = yield* Effect.promise(() => makeOddSource("resounded", folder))
+      const error = yield* Effect.flip(run(yield* planOf(source), source, "resounded"))
+      assert.strictEqual(error.reason, "source")
+      assert.include(error.message, "changes its channels or its sampling rate in the middle")
     })
   )
 
