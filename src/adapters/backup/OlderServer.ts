@@ -48,7 +48,10 @@ const withoutLine = (script: Buffer): Uint8Array => {
   return at === 0 ? script : Buffer.concat([script.subarray(0, at), script.subarray(at + line.length)])
 }
 
-/** Runs the script that pg_restore writes; `reading` is over when it has read its archive. What is not all there is not committed. */
+/**
+ * Runs the script that pg_restore writes; `reading` is over when it has read its archive. What is not all there is not
+ * committed.
+ */
 export const runScript = Effect.fnUntraced(function* <E>(
   restore: Handle,
   reading: Effect.Effect<ExitStatus, E>,

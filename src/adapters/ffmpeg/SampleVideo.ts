@@ -2,13 +2,9 @@
  * The arguments with which ffmpeg makes our sample: five scenes with hard cuts, film grain, and sound that differs left
  * and right.
  *
- * **Details**
- *
  * Everything comes from lavfi sources, so no file and no font is needed. Each second clicks; each fifth second clicks
  * louder and the picture flashes white for two frames at the same instant, so that audio sync can be seen, heard and
  * measured. The same options give the same pictures: each source of chance has a seed.
- *
- * **Gotchas**
  *
  * It should take seconds on a small machine: what stands still is drawn once and looped, what moves everywhere is drawn
  * small and scaled up, and the encoder is `ultrafast`, because grain is what costs it most.

@@ -14,12 +14,8 @@ export class Html {
 export type HtmlValue = Html | string | number | null | undefined | false | ReadonlyArray<HtmlValue>
 
 /**
- * Builds HTML from a template; strings and numbers are escaped, `Html` passes, arrays are joined,
- * `null`, `undefined` and `false` leave nothing.
- *
- * **Gotchas**
- *
- * Attribute values must stand in double quotes: an unquoted one ends at the first space.
+ * Builds HTML from a template; strings and numbers are escaped, `Html` passes, arrays are joined, `null`, `undefined`
+ * and `false` leave nothing. Attribute values must stand in double quotes: an unquoted one ends at the first space.
  */
 export const html = (strings: TemplateStringsArray, ...values: ReadonlyArray<HtmlValue>): Html =>
   new Html(strings.reduce((text, part, index) => text + render(values[index - 1]) + part))

@@ -1,13 +1,10 @@
+/** The frame around every page. */
 import { assetUrl } from "./assets.ts"
 import { html, type Html, type HtmlValue } from "./Html.ts"
 
 /**
- * The frame around every page.
- *
- * **Details**
- *
- * `refreshSeconds` only serves browsers without scripts; with them `page.js` replaces the part marked
- * `data-refresh` and leaves scroll position and focus alone.
+ * `refreshSeconds` only serves browsers without scripts; with them `page.js` replaces the part marked `data-refresh` and
+ * leaves scroll position and focus alone.
  */
 export const layout = (options: {
   readonly title: string

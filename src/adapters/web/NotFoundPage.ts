@@ -1,7 +1,7 @@
+/** The page for an address that leads nowhere. */
 import { html } from "./Html.ts"
 import { layout } from "./Layout.ts"
 
-/** The page for an address that leads nowhere. */
 export const notFoundPage = (view: { readonly path: string }): string =>
   layout({
     title: "Not found · vlog",

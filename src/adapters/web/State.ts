@@ -1,6 +1,6 @@
+/** What a person is told about a video or a job; finer states of the domain are mapped onto these. */
 import { html, type Html } from "./Html.ts"
 
-/** What a person is told about a video or a job; finer states of the domain are mapped onto these. */
 export type ShownState = "waiting" | "transcoding" | "published" | "failed" | "cancelled"
 
 export const stateLabel = (state: ShownState): Html =>

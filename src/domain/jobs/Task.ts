@@ -46,7 +46,10 @@ export const queued = (runAt: number, maxAttempts = defaultMaxAttempts): Task =>
   lastError: null
 })
 
-/** Why a transition was refused. `expired`: still nobody else's, but too late to renew. `ended`: the task is over. `not-ended`: it is not. */
+/**
+ * Why a transition was refused. `expired`: still nobody else's, but too late to renew. `ended`: the task is over.
+ * `not-ended`: it is not.
+ */
 export type Refusal = "not-claimable" | "not-holder" | "expired" | "ended" | "not-ended"
 
 type Transition = Result.Result<Task, Refusal>

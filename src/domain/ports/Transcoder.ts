@@ -11,9 +11,9 @@ import type { Capabilities } from "../workers/Capabilities.ts"
 
 /**
  * `source`: the file cannot be decoded, another try gives the same. `device`: the encoder's hardware refused, another
- * encoder may do. `unfit`: it works, and does not take pictures of this size or format. `sessions`: it works, and has no
- * room for another stream now. `resources`: no room on the disk or in
- * memory. `stalled`: no frame for a long time. `crashed`: anything else.
+ * encoder may do. `unfit`: it works, and does not take pictures of this size or format. `sessions`: it works, and has
+ * no room for another stream now. `resources`: no room on the disk or in memory. `stalled`: no frame for a long time.
+ * `crashed`: anything else.
  */
 export class TranscodeFailed extends Schema.TaggedError<TranscodeFailed>()("TranscodeFailed", {
   reason: Schema.Literals(["source", "device", "unfit", "sessions", "resources", "stalled", "crashed"]),
@@ -64,7 +64,10 @@ export class Transcoder extends Context.Service<
       /** Asked again and again: whether the encoder is to rest, which costs neither work nor patience. */
       readonly held?: Effect.Effect<boolean>
     }): Stream.Stream<TranscodeEvent, TranscodeFailed>
-    /** Names what decides which bytes come out: this build of ffmpeg and every option, but no device and no number of threads. */
+    /**
+     * Names what decides which bytes come out: this build of ffmpeg and every option, but no device and no number of
+     * threads.
+     */
     fingerprint(plan: TranscodePlan): Effect.Effect<Fingerprint, TranscodeFailed>
     /** Writes one representative picture as JPEG. */
     poster(job: {

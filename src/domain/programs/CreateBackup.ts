@@ -54,8 +54,8 @@ const checkRoom = Effect.fnUntraced(function* (last: Manifest | undefined) {
     reason: "tight",
     path: "BACKUP_PATH",
     problem:
-      `${megabytes(free)} MB are free in BACKUP_PATH, and ${megabytes(wanted)} MB should be, ` +
-      `being ${roomFactor} times the last backup`
+      `${megabytes(free)} MB are free in BACKUP_PATH, and ${megabytes(wanted)} MB are wanted, ` +
+      `${roomFactor} times the last backup`
   })
 })
 

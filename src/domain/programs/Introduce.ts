@@ -50,13 +50,19 @@ const patiently = <A, E extends { readonly _tag: string; readonly message: strin
     })
   )
 
-/** All else that a worker does at its start takes the whole of a small machine: it gives way to the first heartbeat for so long. */
+/**
+ * All else that a worker does at its start takes the whole of a small machine: it gives way to the first heartbeat for
+ * so long.
+ */
 const firstWord = "2 seconds"
 
 /** Over when the API knows that this worker is there. */
 export type Greeting = Fiber.Fiber<unknown, ApiRefused | ApiUnavailable>
 
-/** Says that this worker is there, before anything is known of its machine. Goes on saying it for as long as the scope lasts. */
+/**
+ * Says that this worker is there, before anything is known of its machine. Goes on saying it for as long as the scope
+ * lasts.
+ */
 export const greet = Effect.gen(function* () {
   const asked = yield* Deferred.make<void>()
   const greeting = yield* Effect.ensuring(beat(null), Deferred.succeed(asked, undefined)).pipe(

@@ -19,7 +19,10 @@ export const findLeavings = Effect.fnUntraced(function* (task: ClaimedTask, plan
   return Option.isSome(left) && resumption(plan, left.value) !== null ? left.value : null
 })
 
-/** Without what was made of other bytes than the source has, which is at `path`: those that came before may have been spoiled. */
+/**
+ * Without what was made of other bytes than the source has, which is at `path`: those that came before may have been
+ * spoiled.
+ */
 const ofThisSource = Effect.fnUntraced(function* ({ source }: ClaimedTask, path: string, { files, lease }: Leavings) {
   const lengths = files.flatMap(({ prefix }) => prefix?.bytes ?? []).filter((bytes) => bytes < source.bytes)
   const found = yield* (yield* Workspace).digestsOfFirst(path, lengths)

@@ -143,10 +143,10 @@ const counted = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 const claimPatience = "30 seconds"
 
 /**
- * Claims for ever (or once), as many tasks at once as there is room for. One asks for all: while there is nothing to do, a worker
- * with room for many asks no more often than one with room for one. An API that is away is asked again at the same
- * pace, and said so once. Between the answer and the start of the attempt nothing may come: a task that was granted and
- * forgotten waits for its lease to run out.
+ * Claims for ever (or once), as many tasks at once as there is room for. One asks for all: while there is nothing to
+ * do, a worker with room for many asks no more often than one with room for one. An API that is away is asked again at
+ * the same pace, and said so once. Between the answer and the start of the attempt nothing may come: a task that was
+ * granted and forgotten waits for its lease to run out.
  */
 const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: FiberSet.FiberSet<boolean>) {
   const api = yield* WorkerApi

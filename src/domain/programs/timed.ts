@@ -1,3 +1,4 @@
+/** How long something took. */
 import { Clock, Effect } from "effect"
 
 /** Adds the seconds that an effect took, by the clock that never jumps. */

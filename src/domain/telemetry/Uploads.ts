@@ -1,4 +1,7 @@
-/** What is told of the uploads of an attempt. A long film has ten thousand of them: together one span, and a few by themselves. */
+/**
+ * What is told of the uploads of an attempt. A long film has ten thousand of them: together one span, and a few by
+ * themselves.
+ */
 import { Clock, Effect, Metric } from "effect"
 import { bytesUploaded, uploadSeconds } from "../workers/Metrics.ts"
 import { recordSpan } from "./PastSpan.ts"

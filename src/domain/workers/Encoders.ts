@@ -37,7 +37,10 @@ export class Encoders extends Context.Service<
     readonly discover: Effect.Effect<Capabilities, TranscodeFailed>
     /** What works now, and what does not, with the reasons. */
     readonly capabilities: Effect.Effect<Capabilities | null>
-    /** The encoders to try for a task, best first; of equal devices the one with least work, then the one that rested longest. */
+    /**
+     * The encoders to try for a task, best first; of equal devices the one with least work, then the one that rested
+     * longest.
+     */
     chain(wanted: Wanted, policy: EncoderPolicy): Effect.Effect<ReadonlyArray<Encoder>>
     /** Counts a piece of work as its device's. */
     using<A, E, R>(encoder: Encoder, work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R>

@@ -1,3 +1,4 @@
+/** Why the database of `npm start` cannot run. */
 import { Schema } from "effect"
 
 export class EmbeddedPostgresError extends Schema.TaggedError<EmbeddedPostgresError>()("EmbeddedPostgresError", {
