@@ -37,7 +37,7 @@ const make = Effect.gen(function* () {
           insert into delivered_file (lease_id, path, bytes, sha256, facts)
           select o.lease_id, f.path, f.bytes, f.sha256, f.facts
             from owner o
-           cross join jsonb_to_recordset(${sql.json(latest as never)}) as f (path text, bytes bigint, sha256 text, facts jsonb)
+           cross join jsonb_to_recordset(${sql.json(latest)}) as f (path text, bytes bigint, sha256 text, facts jsonb)
           on conflict (lease_id, path) do update
              set bytes = excluded.bytes, sha256 = excluded.sha256, facts = excluded.facts, delivered_at = now()
         )

@@ -62,7 +62,7 @@ const make = Effect.gen(function* () {
         with added as (
           insert into worker (id, name, type, status, last_heartbeat, capabilities, metadata)
           values (${id}, ${name}, ${options.type}, 'active', now(),
-                  ${sql.json(options.capabilities as never)}, ${sql.json(options.metadata as never)})
+                  ${sql.json(options.capabilities)}, ${sql.json(options.metadata)})
           returning id
         )
         insert into worker_key (id, worker_id, secret_sha256) select ${key.id}, id, ${key.digest} from added`
@@ -113,7 +113,7 @@ const make = Effect.gen(function* () {
     worker: WorkerId,
     report: { readonly status: WorkerStatus; readonly metadata: unknown }
   ) {
-    const metadata = (report.metadata ?? {}) as never
+    const metadata = report.metadata ?? {}
     const [row] = yield* db.rows(
       Worker,
       (sql) =>

@@ -12,7 +12,8 @@ import { registerArrays } from "./arrays.ts"
 import { type DbError, toDbError, unavailable, UnsafeInteger } from "./DbError.ts"
 import { registerText } from "./text.ts"
 
-export type Sql = postgres.Sql<{ bigint: number }>
+/** Its own type of JSON has none of ours: read-only arrays, interfaces, and what came from outside. */
+export type Sql = postgres.Sql<{ bigint: number }> & { json(value: unknown): postgres.Parameter }
 
 export interface ConnectionSettings {
   readonly url: string

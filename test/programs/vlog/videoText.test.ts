@@ -1,16 +1,18 @@
 import { assert, it } from "vitest"
 import type { VideoWithJob } from "../../../src/adapters/worker-api/contract/Videos.ts"
+import { Slug } from "../../../src/domain/videos/Slug.ts"
 import { videoTable } from "../../../src/programs/vlog/videoText.ts"
+import { sha256, videoId } from "../../domain/support/ids.ts"
 
 const titled = (title: string): typeof VideoWithJob.Type => ({
   video: {
-    id: 1 as never,
-    slug: "film" as never,
+    id: videoId(1),
+    slug: Slug.make("film"),
     title,
     status: "pending",
     source_filename: "film.mp4",
     source_bytes: 5,
-    source_sha256: "0".repeat(64) as never,
+    source_sha256: sha256(1),
     duration: null,
     width: null,
     height: null,

@@ -1,6 +1,6 @@
 /** Videos, workers and what these do, for tests of the stores. */
 import { Effect, Option } from "effect"
-import { Fingerprint, type JobId, type LeaseId, Sha256, type VideoId, type WorkerId } from "../../../src/domain/ids.ts"
+import { Fingerprint, type JobId, type LeaseId, type VideoId, type WorkerId } from "../../../src/domain/ids.ts"
 import * as Progress from "../../../src/domain/jobs/Progress.ts"
 import type { Presentation } from "../../../src/domain/media/Presentation.ts"
 import { RenditionName } from "../../../src/domain/media/Rendition.ts"
@@ -9,15 +9,14 @@ import { type ClaimedTask, type Holder, JobStore, type TaskOutput } from "../../
 import { VideoStore } from "../../../src/domain/ports/VideoStore.ts"
 import { WorkerRegistry } from "../../../src/domain/ports/WorkerRegistry.ts"
 import * as Slug from "../../../src/domain/videos/Slug.ts"
+import { sha256 } from "../../domain/support/ids.ts"
 import { StoreHands } from "./contract.ts"
-
-export const sha = (n: number) => Sha256.make(n.toString(16).padStart(64, "0"))
 
 export const fileOf = (name: string, n = 1): RegisteredFile => ({
   rendition: RenditionName.make("360p"),
   name,
   bytes: 1000 + n,
-  sha256: sha(n),
+  sha256: sha256(n),
   facts: { _tag: "MediaSegment", decodeTime: 0, duration: 4000, samples: 100, startsWithKeyframe: true }
 })
 
@@ -45,7 +44,7 @@ let count = 0
 export const addVideo = Effect.fnUntraced(function* (priority = 0) {
   const videos = yield* VideoStore
   const n = ++count
-  const source = { fileName: `film-${n}.mp4`, extension: ".mp4", bytes: 1_000_000, sha256: sha(n) }
+  const source = { fileName: `film-${n}.mp4`, extension: ".mp4", bytes: 1_000_000, sha256: sha256(n) }
   const { job, video } = yield* videos.create({
     title: `Film ${n}`,
     slug: Slug.fromTitle(`Film ${n}`),

@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import { Fingerprint, type LeaseId } from "../../../src/domain/ids.ts"
 import { type ClaimedTask, type Holder, JobStore, type TaskOutput } from "../../../src/domain/ports/JobStore.ts"
 import { VideoStore } from "../../../src/domain/ports/VideoStore.ts"
+import { sha256 } from "../../domain/support/ids.ts"
 import { StoreHands, type Test } from "./contract.ts"
 import {
   addVideo,
@@ -18,7 +19,6 @@ import {
   presentation,
   refusals,
   report,
-  sha,
   videoOf
 } from "./given.ts"
 
@@ -195,9 +195,9 @@ export const outputs = (test: Test) => {
 
       const first = yield* next
       assert.isTrue(Option.isNone(yield* begin(first, "a")))
-      const prefixed = { ...fileOf("seg_00000.m4s", 1), prefix: { bytes: 5_000_000_000, sha256: sha(500) } }
+      const prefixed = { ...fileOf("seg_00000.m4s", 1), prefix: { bytes: 5_000_000_000, sha256: sha256(500) } }
       yield* jobs.register({ job }, holderOf(first, id), prefixed)
-      yield* jobs.register({ job }, holderOf(first, id), { ...prefixed, prefix: { bytes: 7, sha256: sha(7) } })
+      yield* jobs.register({ job }, holderOf(first, id), { ...prefixed, prefix: { bytes: 7, sha256: sha256(7) } })
       yield* jobs.register({ job }, holderOf(first, id), fileOf("seg_00001.m4s", 2))
       yield* lose
       const other = yield* next

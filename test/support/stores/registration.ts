@@ -7,8 +7,9 @@ import { JobStore } from "../../../src/domain/ports/JobStore.ts"
 import { VideoStore } from "../../../src/domain/ports/VideoStore.ts"
 import { WorkerRegistry } from "../../../src/domain/ports/WorkerRegistry.ts"
 import * as Slug from "../../../src/domain/videos/Slug.ts"
+import { sha256 } from "../../domain/support/ids.ts"
 import type { Test } from "./contract.ts"
-import { addWorker, sha } from "./given.ts"
+import { addWorker } from "./given.ts"
 
 export const registration = (test: Test) => {
   test("knows keys by their every letter, and nobody without one", () =>
@@ -35,15 +36,15 @@ export const registration = (test: Test) => {
           title: "Same",
           slug: Slug.fromTitle("Same"),
           wishes: { priority: 0 },
-          source: { fileName: "same.mp4", extension: ".mp4", bytes: 1, sha256: sha(7) },
+          source: { fileName: "same.mp4", extension: ".mp4", bytes: 1, sha256: sha256(7) },
           store
         })
       const same = make(() => Effect.void)
       const three = yield* Effect.all([same, same, same], { concurrency: 3 })
       assert.strictEqual(new Set(three.map(({ video }) => video.slug)).size, 3)
       assert.strictEqual(yield* Effect.flip(make(() => Effect.fail("disk" as const))), "disk")
-      assert.strictEqual((yield* videos.list({ sha256: sha(7), limit: 10, offset: 0 })).length, 3)
+      assert.strictEqual((yield* videos.list({ sha256: sha256(7), limit: 10, offset: 0 })).length, 3)
       assert.strictEqual((yield* jobs.jobs({ limit: 10, offset: 0 })).length, 3)
-      assert.deepStrictEqual(yield* videos.list({ sha256: sha(8), limit: 10, offset: 0 }), [])
+      assert.deepStrictEqual(yield* videos.list({ sha256: sha256(8), limit: 10, offset: 0 }), [])
     }))
 }

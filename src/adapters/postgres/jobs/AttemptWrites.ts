@@ -48,7 +48,7 @@ export const makeAttemptWrites = Effect.gen(function* () {
            set lease_expires_at = greatest(t.lease_expires_at, clock_timestamp() + make_interval(secs => t.lease_seconds)),
                step             = ${progress.step},
                percent          = ${progress.percent},
-               renditions       = ${sql.json(progress.renditions as never)}
+               renditions       = ${sql.json(progress.renditions)}
          where ${heldBy(sql, holder)}
            and t.lease_expires_at > clock_timestamp()
            and ${about(sql, subject)}
@@ -80,7 +80,7 @@ export const makeAttemptWrites = Effect.gen(function* () {
       (sql) =>
         sql`
         insert into attempt_file (lease_id, rendition, name, bytes, sha256, facts, prefix_bytes, prefix_sha256)
-        select t.lease_id, ${file.rendition}, ${file.name}, ${file.bytes}, ${file.sha256}, ${sql.json(file.facts as never)},
+        select t.lease_id, ${file.rendition}, ${file.name}, ${file.bytes}, ${file.sha256}, ${sql.json(file.facts)},
                ${file.prefix?.bytes ?? null}::bigint, ${file.prefix?.sha256 ?? null}::text
           from task t
          where ${heldBy(sql, holder)}

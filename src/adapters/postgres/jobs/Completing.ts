@@ -51,7 +51,7 @@ export const makeCompleting = Effect.gen(function* () {
         sql`
         with published as (
           insert into publication (id, video_id, job_id, presentation)
-          values (${ended.leaseId}, ${ended.videoId}, ${ended.jobId}, ${sql.json(presentation as never)})
+          values (${ended.leaseId}, ${ended.videoId}, ${ended.jobId}, ${sql.json(presentation)})
         ), done as (
           update job set state = 'done', published = ${ended.leaseId}, ended_at = clock_timestamp(), last_error = null
            where id = ${ended.jobId}
@@ -96,7 +96,7 @@ export const makeCompleting = Effect.gen(function* () {
           ), history as (
             update attempt a
                set ended_at = clock_timestamp(), outcome = 'done', stderr = ${account.stderr},
-                   notes = ${sql.json([...account.notes])}
+                   notes = ${sql.json(account.notes)}
               from done
              where a.lease_id = done.done_by
           )

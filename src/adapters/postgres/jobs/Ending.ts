@@ -106,7 +106,7 @@ export const makeEnding = Effect.gen(function* () {
         sql`
         with asked as materialized (
           select *
-            from jsonb_to_recordset(${sql.json(callers.map(asRow) as never)})
+            from jsonb_to_recordset(${sql.json(callers.map(asRow))})
               as (turn int, job int, video int, worker uuid, lease uuid, error text, retry boolean, stderr text, notes jsonb)
         ), held as materialized (
           select t.id, t.job_id, t.lease_id, a.turn, a.error, a.retry, a.stderr, a.notes
