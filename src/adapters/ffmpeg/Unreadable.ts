@@ -11,7 +11,7 @@ export const notAVideo = (why: string) =>
 export const withoutPictures = (hasSound: boolean) =>
   new SourceRejected({
     problem: `The file has ${hasSound ? "sound, but " : ""}no moving pictures`,
-    remedy: hasSound ? "Make a video of it, with a picture, and upload that" : wanted
+    remedy: hasSound ? "Upload a video: to publish sound alone, make one of it with a picture" : wanted
   })
 
 const empty = new SourceRejected({
