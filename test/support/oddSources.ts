@@ -56,6 +56,12 @@ const recipes = {
     inputs: [picture("320x180", "60")],
     options: `-vf select='if(lt(n\\,60)\\,1\\,not(mod(n\\,5)))' -vsync vfr ${x264}`
   },
+  /** Every third picture of 60 a second is left out. */
+  thinned: {
+    name: "thinned.mkv",
+    inputs: [picture("320x180", "60")],
+    options: `-vf select='not(eq(mod(n\\,3)\\,1))' -vsync vfr ${x264}`
+  },
   late: {
     name: "late.mkv",
     inputs: [picture("320x180", "30000/1001"), tone()],

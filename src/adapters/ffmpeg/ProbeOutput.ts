@@ -179,13 +179,18 @@ const liesOnGrid = (sorted: ReadonlyArray<number>, rate: FrameRate.FrameRate): b
 /** How much an interval may differ from the middle one: what cameras and whole milliseconds make of a rate. */
 const jitter = 0.3
 
+/** By so much the mean of all is higher where short and long intervals take turns, and not only where recordings meet. */
+const takeTurns = 1.05
+
 /** By the intervals that are about as long as the middle one of all, so that a pause does not slow the rest down. */
 const usualRate = (sorted: ReadonlyArray<number>): FrameRate.FrameRate | null => {
   const intervals = Float64Array.from(sorted.slice(1), (time, before) => time - sorted[before]!).toSorted()
   const middle = intervals[intervals.length >> 1] ?? 0
   const usual = intervals.filter((interval) => Math.abs(interval - middle) <= jitter * middle)
-  const seconds = usual.reduce((sum, interval) => sum + interval, 0)
-  return seconds > 0 ? FrameRate.make(Math.round((usual.length / seconds) * 1000), 1000) : null
+  const rate = usual.length / usual.reduce((sum, interval) => sum + interval, 0)
+  const mean = intervals.length / (sorted.at(-1)! - sorted[0]!)
+  const higher = mean > rate * takeTurns ? mean : rate
+  return Number.isFinite(higher) ? FrameRate.make(Math.round(higher * 1000), 1000) : null
 }
 
 /** Of pictures of which none could be decoded. */

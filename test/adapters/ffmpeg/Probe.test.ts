@@ -52,6 +52,7 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     assert.strictEqual(video.frames, 72)
     assert.approximately(toNumber(video.usualFrameRate), 60, 0.1)
   },
+  thinned: ({ video }) => assert.approximately(toNumber(video.usualFrameRate), 40, 0.5),
   late: ({ video }) => {
     assert.isTrue(video.constantFrameRate, "whole milliseconds hide no constant rate")
     assert.deepStrictEqual(video.nominalFrameRate, { numerator: 30_000, denominator: 1001 })
