@@ -10,7 +10,7 @@ import { posterName, posterRendition } from "../../domain/media/Segment.ts"
 import type { Video } from "../../domain/videos/Video.ts"
 import type { ListView } from "./ListPage.ts"
 import type { ShownState } from "./State.ts"
-import type { WatchJob, WatchOutput, WatchView } from "./WatchPage.ts"
+import type { WatchJob, WatchOutput, WatchView } from "./WatchView.ts"
 
 const jobStates: Readonly<Record<Job["status"], ShownState>> = {
   queued: "waiting",
@@ -122,9 +122,6 @@ export const watchView = (video: Video, presentation: Published | null, job: Job
     durationSeconds: video.facts?.duration ?? null,
     width: video.facts?.width ?? null,
     height: video.facts?.height ?? null,
-    frameRate: null,
-    videoCodec: null,
-    audioCodec: null,
     bytes: video.source.bytes
   },
   output: outputOf(video, presentation),

@@ -1,64 +1,10 @@
 /** The page of one video: its player, what was made of it, and how its job goes on. */
-import { assetUrl } from "./assets.ts"
 import * as Format from "./Format.ts"
 import { html, type Html, type HtmlValue } from "./Html.ts"
 import { layout } from "./Layout.ts"
+import { keyboard, player, playerHead } from "./Player.ts"
 import { stateLabel } from "./State.ts"
-
-export interface WatchView {
-  readonly slug: string
-  readonly title: string
-  readonly createdAt: Date
-  readonly source: WatchSource | null
-  /** What viewers see now; it stays while a newer output is being made. */
-  readonly output: WatchOutput | null
-  /** The latest job that has not been published; null when there is nothing to report. */
-  readonly job: WatchJob | null
-}
-
-/** What the probe found, as far as it is known yet. */
-interface WatchSource {
-  readonly durationSeconds: number | null
-  readonly width: number | null
-  readonly height: number | null
-  readonly frameRate: number | null
-  readonly videoCodec: string | null
-  readonly audioCodec: string | null
-  readonly bytes: number | null
-}
-
-export interface WatchOutput {
-  readonly publishedAt: Date
-  /** What the player here loads. */
-  readonly manifestUrl: string
-  /** HLS. */
-  readonly masterUrl: string
-  /** Null where renditions hold their own sound: HLS serves these better. */
-  readonly dashUrl: string | null
-  readonly posterUrl: string | null
-  /** From the largest to the smallest, then audio, as they should be read. */
-  readonly renditions: ReadonlyArray<WatchRendition>
-}
-
-interface WatchRendition {
-  readonly name: string
-  /** As in the playlist: `avc1.640028`. */
-  readonly codec: string
-  /** Null for audio. */
-  readonly width: number | null
-  readonly height: number | null
-  readonly frameRate: number | null
-  /** Bits per second. */
-  readonly averageBitRate: number | null
-  readonly peakBitRate: number | null
-  readonly segments: number
-}
-
-export type WatchJob =
-  | { readonly state: "waiting" }
-  | { readonly state: "transcoding"; readonly percent: number; readonly secondsLeft: number | null }
-  | { readonly state: "failed"; readonly reason: string }
-  | { readonly state: "cancelled" }
+import type { WatchJob, WatchOutput, WatchView } from "./WatchView.ts"
 
 /** The page at `/watch/{slug}`. */
 export const watchPage = (view: WatchView): string =>
@@ -75,51 +21,12 @@ export const watchPage = (view: WatchView): string =>
       <div id="live" ${isMoving(view) ? html`data-refresh="2"` : null}>
         ${view.output === null ? pending(view) : newerJob(view.job)}
       </div>
-      ${view.output === null ? null : elsewhere(view.output)} ${view.source === null ? null : facts(view, view.source)}
+      ${view.output === null ? null : elsewhere(view.output)} ${facts(view)}
       ${view.output === null ? null : renditions(view.output)} ${view.output === null ? null : keyboard}`
   })
 
 const isMoving = (view: WatchView): boolean =>
   view.job === null ? view.output === null : view.job.state === "waiting" || view.job.state === "transcoding"
-
-const playerHead = (output: WatchOutput): Html =>
-  html`<link rel="stylesheet" href="${assetUrl("/assets/shaka/controls.css")}" />
-    <link rel="preload" href="${output.manifestUrl}" as="fetch" crossorigin="anonymous" />
-    <script src="${assetUrl("/assets/shaka/shaka-player.ui.js")}" defer></script>
-    <script src="${assetUrl("/assets/watch.js")}" defer></script>`
-
-// Width and height keep the place of the picture free before its first byte has come.
-const player = (view: WatchView, output: WatchOutput): Html =>
-  html`<div class="stage">
-    <div
-      id="player"
-      data-state="loading"
-      data-manifest="${output.manifestUrl}"
-      data-master="${output.masterUrl}"
-      data-title="${view.title}"
-    >
-      <video
-        id="video"
-        width="${view.source?.width ?? 1920}"
-        height="${view.source?.height ?? 1080}"
-        preload="metadata"
-        playsinline
-        ${output.posterUrl === null ? null : html`poster="${output.posterUrl}"`}
-        aria-label="${view.title}"
-      ></video>
-    </div>
-    <div id="player-error" class="player-error" role="alert" hidden>
-      <p></p>
-      <button type="button" class="button">Try again</button>
-      <small></small>
-    </div>
-    <noscript>
-      <p class="player-error">
-        The player needs JavaScript. Without it, open <a href="${output.masterUrl}">the playlist</a> in a player such as
-        VLC or mpv.
-      </p>
-    </noscript>
-  </div>`
 
 const pending = (view: WatchView): Html => {
   const job = view.job ?? { state: "waiting" }
@@ -184,8 +91,8 @@ const headline = (view: WatchView): ReadonlyArray<Html | string> => [
   view.output === null
     ? html`Uploaded ${Format.time(view.createdAt)}`
     : html`Published ${Format.time(view.output.publishedAt)}`,
-  ...(view.source?.durationSeconds == null ? [] : [Format.duration(view.source.durationSeconds)]),
-  ...(view.source?.width == null || view.source.height == null
+  ...(view.source.durationSeconds === null ? [] : [Format.duration(view.source.durationSeconds)]),
+  ...(view.source.width === null || view.source.height === null
     ? []
     : [Format.size(view.source.width, view.source.height)])
 ]
@@ -206,7 +113,7 @@ const address = (label: string, id: string, url: string): Html =>
     <button type="button" class="button" data-copy="${id}" aria-label="Copy the ${label} address">Copy</button>
   </div>`
 
-const facts = (view: WatchView, source: WatchSource): Html =>
+const facts = ({ createdAt, output, source }: WatchView): Html =>
   html`<section aria-labelledby="facts">
     <h2 id="facts">Source</h2>
     <dl class="facts">
@@ -215,10 +122,7 @@ const facts = (view: WatchView, source: WatchSource): Html =>
         "Resolution",
         source.width === null || source.height === null ? null : Format.size(source.width, source.height)
       )}
-      ${fact("Frame rate", source.frameRate === null ? null : Format.frameRate(source.frameRate))}
-      ${fact("Video codec", source.videoCodec)} ${fact("Audio codec", source.audioCodec)}
-      ${fact("Size", source.bytes === null ? null : Format.bytes(source.bytes))}
-      ${fact("Uploaded", view.output === null ? null : Format.time(view.createdAt))}
+      ${fact("Size", Format.bytes(source.bytes))} ${fact("Uploaded", output === null ? null : Format.time(createdAt))}
     </dl>
   </section>`
 
@@ -276,20 +180,5 @@ const cell = (label: string, value: HtmlValue): Html => html`<td data-label="${l
 
 const numberCell = (label: string, value: string | null): Html =>
   html`<td class="number" data-label="${label}">${value ?? html`<span class="muted">–</span>`}</td>`
-
-const keyboard = html`<details class="keyboard">
-  <summary>Keyboard</summary>
-  <ul>
-    <li><kbd>Space</kbd> or <kbd>k</kbd> play and pause</li>
-    <li><kbd>←</kbd> <kbd>→</kbd> 5 seconds back and forward</li>
-    <li><kbd>j</kbd> <kbd>l</kbd> 10 seconds back and forward</li>
-    <li><kbd>0</kbd> … <kbd>9</kbd> jump to tenths of the video</li>
-    <li><kbd>,</kbd> <kbd>.</kbd> one frame back and forward</li>
-    <li><kbd>&lt;</kbd> <kbd>&gt;</kbd> slower and faster</li>
-    <li><kbd>m</kbd> mute</li>
-    <li><kbd>f</kbd> full screen</li>
-    <li><kbd>p</kbd> picture in picture</li>
-  </ul>
-</details>`
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -10,7 +10,8 @@ import { afterAll, assert, beforeAll, describe, expect, it } from "vitest"
 import { assetHeaders, findAsset, pageHeaders } from "../../../src/adapters/web/assets.ts"
 import { listPage } from "../../../src/adapters/web/ListPage.ts"
 import { notFoundPage } from "../../../src/adapters/web/NotFoundPage.ts"
-import { watchPage, type WatchJob, type WatchOutput, type WatchView } from "../../../src/adapters/web/WatchPage.ts"
+import { watchPage } from "../../../src/adapters/web/WatchPage.ts"
+import type { WatchJob, WatchOutput, WatchView } from "../../../src/adapters/web/WatchView.ts"
 import { launchChromium } from "../../support/chromium.ts"
 
 const mediaTypes: Readonly<Record<string, string>> = {
@@ -28,7 +29,14 @@ const output: WatchOutput = {
   renditions: []
 }
 
-const view: WatchView = { slug: "test", title: "Test", createdAt: new Date(), source: null, output, job: null }
+const view: WatchView = {
+  slug: "test",
+  title: "Test",
+  createdAt: new Date(),
+  source: { durationSeconds: 6, width: 640, height: 360, bytes: 500_000 },
+  output,
+  job: null
+}
 
 let directory: string
 let server: Server
