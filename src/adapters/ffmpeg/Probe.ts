@@ -17,7 +17,7 @@ import {
   toSource,
   unknownFormat
 } from "./ProbeOutput.ts"
-import { notAVideo, unreadable, withoutPictures } from "./Unreadable.ts"
+import { isOfFile, notAVideo, unreadable, withoutPictures } from "./Unreadable.ts"
 
 /** A day of 60 pictures a second with two sound tracks has half of it; the times of all of them are kept in memory. */
 const maxPackets = 30_000_000
@@ -55,7 +55,7 @@ export const layer: Layer.Layer<MediaProbe, never, Subprocess> = Layer.effect(
           Effect.catchTags({
             SpawnFailed: (error) => Effect.fail(new ProbeUnavailable({ problem: error.message })),
             ProcessFailed: (error) =>
-              error.signal === null
+              error.exitCode === 1 && isOfFile(error.stderrTail, path)
                 ? Effect.flatMap(
                     Effect.promise(() => unreadable(error.stderrTail, path)),
                     Effect.fail

@@ -55,6 +55,9 @@ const firstBytes = async (path: string) => {
   }
 }
 
+/** ffprobe's last word names the file that it makes nothing of. A library that is missing, or a sandbox, says other things. */
+export const isOfFile = (stderr: string, path: string) => lastWords(stderr).startsWith(`file:${path}: `)
+
 /** Paths of this machine mean nothing to the person who uploaded the file. */
 const withoutPath = (text: string, path: string) =>
   text.replaceAll(`file:${path}`, "").replaceAll(path, "").replace(/^:\s*/, "")

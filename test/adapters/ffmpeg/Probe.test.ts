@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { delimiter, join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll, beforeAll, vi } from "vitest"
 import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { toNumber } from "../../../src/domain/media/FrameRate.ts"
@@ -220,6 +220,26 @@ layer(Probe.layer.pipe(Layer.provideMerge(Subprocess.layer)), { excludeTestServi
       const error = yield* Effect.flip(probe(path))
       assert.strictEqual(error._tag, "SourceRejected")
       assert.include(error.message, said)
+    })
+  )
+
+  it.effect.each([
+    ["a library of ffprobe's is missing", "ffprobe: error while loading shared libraries: libavformat.so.59", 127],
+    ["the machine grants no more sandboxes", "bwrap: Creating new namespace failed: No space left on device", 1]
+  ] as const)("blames no file where %s", ([, words, code]) =>
+    Effect.gen(function* () {
+      const programs = join(folder, `programs-${code}`)
+      yield* Effect.promise(async () => {
+        await mkdir(programs)
+        await writeFile(join(programs, "ffprobe"), `#!/bin/sh\necho '${words}' >&2\nexit ${code}\n`, { mode: 0o755 })
+        await ffmpegWith("-f lavfi -i color=red:s=64x64:d=1 -c:v libx264", join(programs, "film.mp4"))
+      })
+      vi.stubEnv("PATH", `${programs}${delimiter}${process.env["PATH"]}`)
+      const error = yield* Effect.flip(probe(join(programs, "film.mp4"))).pipe(
+        Effect.ensuring(Effect.sync(() => vi.unstubAllEnvs()))
+      )
+      assert.strictEqual(error._tag, "ProbeUnavailable")
+      assert.include(error.message, words)
     })
   )
 
