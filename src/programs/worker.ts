@@ -20,7 +20,10 @@ import { workerSettings } from "./settings/worker.ts"
 import { sampling } from "./telemetry.ts"
 import { version } from "./version.ts"
 
-/** Completes with the second signal: the first lets the task in hand go on for a while. */
+/**
+ * Completes with the second signal: the first lets the task in hand go on for a while. It listens to the very end: a
+ * signal that nobody listens to would end this process as a failure while it says its last words.
+ */
 const secondSignal = Effect.gen(function* () {
   const hurry = yield* Deferred.make<void>()
   let signals = 0
@@ -28,10 +31,7 @@ const secondSignal = Effect.gen(function* () {
     signals += 1
     if (signals === 2) Deferred.doneUnsafe(hurry, Effect.void)
   }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => process.on("SIGTERM", count).on("SIGINT", count)),
-    () => Effect.sync(() => process.off("SIGTERM", count).off("SIGINT", count))
-  )
+  yield* Effect.sync(() => process.on("SIGTERM", count).on("SIGINT", count))
   return { hurry: Deferred.await(hurry) }
 })
 

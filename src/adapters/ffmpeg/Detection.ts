@@ -142,21 +142,33 @@ const devicesOf = ({ gpus, renderNodes }: Machine): ReadonlyArray<Device> => [
   ...renderNodes
 ]
 
+const ask = Effect.fnUntraced(
+  function* (program: "ffmpeg" | "ffprobe", option: string) {
+    const subprocess = yield* Subprocess
+    return (yield* subprocess.run(program, ["-hide_banner", option])).stdout
+  },
+  (asked, program, option) =>
+    asked.pipe(
+      Effect.mapError((error) =>
+        unusable(error._tag === "SpawnFailed" ? `${error.message}. The package ffmpeg brings both` : error.message)
+      ),
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => unusable(`${program} ${option} does not answer within ${patience}`)
+      })
+    )
+)
+
+/** Sources are looked into with it: without one, every task would fail. */
+export const askProbe = ask("ffprobe", "-version")
+
 /** `root` is the folder that holds `dev` and `sys`. */
 export const detect = Effect.fn("Detection.detect")(function* (
   root: string
 ): Effect.fn.Return<Capabilities, TranscodeFailed, Subprocess> {
-  const subprocess = yield* Subprocess
-  const ask = (option: string) =>
-    subprocess.run("ffmpeg", ["-hide_banner", option]).pipe(
-      Effect.map(({ stdout }) => stdout),
-      Effect.mapError((error) =>
-        unusable(error._tag === "SpawnFailed" ? `${error.message}. Install ffmpeg` : error.message)
-      )
-    )
-  const [version, encoders, decoders, machine] = yield* Effect.all(
-    [ask("-version"), ask("-encoders"), ask("-decoders"), look(root)],
-    { concurrency: 4 }
+  const [version, encoders, decoders, , machine] = yield* Effect.all(
+    [ask("ffmpeg", "-version"), ask("ffmpeg", "-encoders"), ask("ffmpeg", "-decoders"), askProbe, look(root)],
+    { concurrency: 5 }
   )
   const known = listed(encoders)
   const decodes = listed(decoders)

@@ -15,7 +15,7 @@ import { TranscodeFailed, Transcoder } from "../../domain/ports/Transcoder.ts"
 import type { ProcessFailed, SpawnFailed } from "../process/Subprocess.ts"
 import { Subprocess } from "../process/Subprocess.ts"
 import { environmentFor, listName, posterArguments, posterAt, transcodeArguments } from "./Arguments.ts"
-import { detect, tryOut } from "./Detection.ts"
+import { askProbe, detect, tryOut } from "./Detection.ts"
 import { makeComplaints, objectionTo } from "./Ending.ts"
 import { cause, failureReason } from "./FailureReason.ts"
 import { makeFeed } from "./Feed.ts"
@@ -264,25 +264,38 @@ const make = (options: TranscoderOptions) =>
         )
       })
 
-    const poster = Effect.fn("Transcoder.poster")(function* (job: {
-      readonly plan: TranscodePlan
-      readonly source: string
-      readonly path: string
-    }) {
-      const take = (at: number) =>
-        subprocess.run(
-          "ffmpeg",
-          posterArguments(job.plan, { source: job.source, poster: job.path }, at),
-          sandbox.around({ purpose: "encode", reads: [job.source], writes: [dirname(job.path)] })
-        )
-      yield* take(posterAt(job.plan))
-      // No picture begins after that where one stands for the whole time, or where only the sound goes on.
-      if (!(yield* Effect.isSuccess(Effect.tryPromise(() => access(job.path))))) yield* take(0)
-    }, Effect.mapError(toTranscodeFailed))
+    const hangs = new TranscodeFailed({
+      reason: "stalled",
+      problem: `ffmpeg made no poster for more than ${Math.round(Duration.toSeconds(options.stallAfter))} s`,
+      details: ""
+    })
+
+    const poster = Effect.fn("Transcoder.poster")(
+      function* (job: { readonly plan: TranscodePlan; readonly source: string; readonly path: string }) {
+        const take = (at: number) =>
+          subprocess
+            .run(
+              "ffmpeg",
+              posterArguments(job.plan, { source: job.source, poster: job.path }, at),
+              sandbox.around({ purpose: "encode", reads: [job.source], writes: [dirname(job.path)] })
+            )
+            .pipe(
+              // What comes before the picture may have to be decoded, which takes no longer than to play it.
+              Effect.timeoutOrElse({
+                duration: Duration.sum(options.stallAfter, Duration.seconds(at)),
+                orElse: () => Effect.fail(hangs)
+              })
+            )
+        yield* take(posterAt(job.plan))
+        // No picture begins after that where one stands for the whole time, or where only the sound goes on.
+        if (!(yield* Effect.isSuccess(Effect.tryPromise(() => access(job.path))))) yield* take(0)
+      },
+      Effect.mapError((error) => (error._tag === "TranscodeFailed" ? error : toTranscodeFailed(error)))
+    )
 
     return Transcoder.of({
       detect: Effect.provide(detect(options.root ?? "/"), surroundings),
-      tryOut: (encoder) => Effect.asVoid(Effect.provide(tryOut(encoder), surroundings)),
+      tryOut: (encoder) => Effect.asVoid(Effect.provide(Effect.andThen(askProbe, tryOut(encoder)), surroundings)),
       transcode,
       fingerprint,
       poster

@@ -47,9 +47,12 @@ export const routes = (options: OpsOptions) =>
 
       const ready = Effect.gen(function* () {
         const { connected, phase } = yield* SubscriptionRef.get(state)
-        const found = yield* Effect.promise(() => findOnPath("ffmpeg", options.path))
+        const found = yield* Effect.promise(() =>
+          Promise.all(["ffmpeg", "ffprobe"].map((program) => findOnPath(program, options.path)))
+        )
         // One that has not been tried yet is not known to work.
-        const ffmpeg = found !== undefined && (yield* encoders.capabilities) !== null
+        const working = (yield* encoders.capabilities)?.encoders ?? []
+        const ffmpeg = !found.includes(undefined) && working.length > 0
         const checks = { ffmpeg, api_connected: connected }
         const isReady = checks.ffmpeg && checks.api_connected && phase === "working"
         return HttpServerResponse.jsonUnsafe(

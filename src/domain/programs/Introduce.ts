@@ -1,7 +1,9 @@
 /** How a worker makes itself known, and goes on being known: it is there, this is what it can do, and it still can. */
 import { Clock, Deferred, type Duration, Effect, Fiber, Metric, Schedule, SubscriptionRef } from "effect"
 import { type ApiRefused, type ApiUnavailable, WorkerApi } from "../ports/WorkerApi.ts"
-import type { Capabilities } from "../workers/Capabilities.ts"
+import { describe } from "../media/Encoder.ts"
+import { TranscodeFailed } from "../ports/Transcoder.ts"
+import type { Capabilities, RefusedEncoder } from "../workers/Capabilities.ts"
 import { Encoders } from "../workers/Encoders.ts"
 import { heartbeatAnswered, heartbeatsFailed } from "../workers/Metrics.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
@@ -73,12 +75,23 @@ export const greet = Effect.gen(function* () {
   return greeting satisfies Greeting
 })
 
+const assertSome = ({ encoders, refused }: Capabilities) =>
+  encoders.length > 0
+    ? Effect.void
+    : new TranscodeFailed({
+        reason: "device",
+        problem: ["No encoder works on this machine:", ...refused.map(reasonText)].join("\n  "),
+        details: ""
+      })
+
+const reasonText = ({ encoder, reason }: RefusedEncoder) => `- ${describe(encoder)}: ${reason}`
+
 /** Finds out what this worker can do, whether the API is there yet or not, and says that: nothing is claimed before. */
 export const introduce = Effect.fnUntraced(function* (greeting: Greeting, heartbeatEvery: Duration.Duration) {
   const { discover } = yield* Encoders
   // Trials take long where a driver hangs: the worker is not gone meanwhile.
   const known = Effect.andThen(Fiber.join(greeting), Effect.forkScoped(heartbeats(heartbeatEvery)))
-  const [, capabilities] = yield* Effect.all([known, discover], { concurrency: 2 })
+  const [, capabilities] = yield* Effect.all([known, Effect.tap(discover, assertSome)], { concurrency: 2 })
   yield* patiently(beatOfNow)
   return capabilities
 })

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Ref, Stream, SubscriptionRef } from "effect"
 import type { LeaseId } from "../ids.ts"
 import { fencedAfterSeconds, renewEverySeconds } from "../jobs/Lease.ts"
 import type { ClaimedTask } from "../ports/JobStore.ts"
-import { LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
+import { ApiUnavailable, LeaseLost, WorkerApi } from "../ports/WorkerApi.ts"
 import { WorkerState } from "../workers/WorkerState.ts"
 import type { AttemptReport } from "./AttemptReport.ts"
 
@@ -20,9 +20,9 @@ export const untilCancelled = Effect.fnUntraced(function* (
 })
 
 /**
- * Never succeeds. Fails with `LeaseLost` when the API says that the task is someone else's, and also when it has not
- * been reached for so long that it may be: a worker cut off from the API must stop before another one starts. The
- * clock is the monotonic one, and a renewal counts from when it was asked for, not from when the answer came.
+ * Never succeeds. Fails with `LeaseLost` when the API says that the task is someone else's, and with `ApiUnavailable`
+ * when it has not been reached for so long that it may be: a worker cut off from the API must stop before another one
+ * starts. The clock is the monotonic one, and a renewal counts from when it was asked for, not from when the answer came.
  */
 export const keepLease = Effect.fnUntraced(function* (options: {
   readonly task: ClaimedTask
@@ -31,10 +31,13 @@ export const keepLease = Effect.fnUntraced(function* (options: {
   readonly grantedAt: bigint
   readonly reportEverySeconds: number
   readonly report: Ref.Ref<AttemptReport>
-}): Effect.fn.Return<never, LeaseLost, WorkerApi> {
+}): Effect.fn.Return<never, LeaseLost | ApiUnavailable, WorkerApi> {
   const api = yield* WorkerApi
   const pause = Math.min(options.reportEverySeconds, renewEverySeconds(options.leaseSeconds))
   const fencedAfter = fencedAfterSeconds(options.leaseSeconds)
+
+  /** A task that is complete is nobody's any more: whether it was ours until then, the answer to the completion says. */
+  const completing = Effect.map(Ref.get(options.report), ({ progress }) => progress.step === "finalize")
 
   /** When a renewal that was granted was asked for; null for one that was not. */
   const renewal = Effect.gen(function* () {
@@ -49,22 +52,23 @@ export const keepLease = Effect.fnUntraced(function* (options: {
       }),
       Effect.catchTag(["ApiUnavailable", "ApiRefused"], (error) =>
         Effect.as(Effect.logWarning("lease not renewed", { problem: error.message }), null)
-      )
+      ),
+      Effect.catchTag("LeaseLost", (error) => Effect.flatMap(completing, (is) => (is ? Effect.succeed(null) : error)))
     )
   })
 
   let granted = options.grantedAt
-  while (true) {
-    const silent = Number((yield* Clock.monotonicTimeNanos) - granted) / 1e9
-    const asked = yield* renewal.pipe(
-      Effect.timeoutOrElse({
-        duration: Duration.seconds(Math.max(0, fencedAfter - silent)),
-        orElse: () =>
-          new LeaseLost({
-            problem: `The Worker API was not reached for ${Math.round(fencedAfter)} s, and the lease is about to end`
-          })
+  const silent = Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - granted) / 1e9)
+  const fence = Effect.flatMap(
+    silent,
+    (seconds) =>
+      new ApiUnavailable({
+        problem: `The Worker API was not reached for ${Math.round(seconds)} s, and a lease of ${options.leaseSeconds} s is not safe any more`
       })
-    )
+  )
+  while (true) {
+    const left = Math.max(0, fencedAfter - (yield* silent))
+    const asked = yield* Effect.timeoutOrElse(renewal, { duration: Duration.seconds(left), orElse: () => fence })
     if (asked !== null) granted = asked
   }
 })

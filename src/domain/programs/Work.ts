@@ -41,6 +41,9 @@ const measured = Effect.fnUntraced(function* (began: bigint, exit: Exit.Exit<voi
   yield* Metric.update(taskEnded(endingOf(exit)), 1)
 })
 
+/** For the last word of a worker that was told to stop: whoever told it waits only so long before killing it. */
+const lastWordPatience = "5 seconds"
+
 /** Tells the API how an attempt ended. Not being able to tell is no new failure: the lease runs out by itself. */
 const report = Effect.fnUntraced(
   function* (task: ClaimedTask, exit: Exit.Exit<void, AttemptError>, notes: ReadonlyArray<string>) {
@@ -48,7 +51,10 @@ const report = Effect.fnUntraced(
     const api = yield* WorkerApi
     if (Cause.hasInterruptsOnly(exit.cause)) {
       yield* Effect.logInfo("task given back")
-      return yield* api.release(task)
+      return yield* Effect.timeoutOrElse(api.release(task), {
+        duration: lastWordPatience,
+        orElse: () => new ApiUnavailable({ problem: `The Worker API does not answer within ${lastWordPatience}` })
+      })
     }
     const error = Cause.findErrorOption(exit.cause)
     if (Option.isSome(error) && error.value._tag === "LeaseLost") {
@@ -76,6 +82,12 @@ const report = Effect.fnUntraced(
   )
 )
 
+/** A program that was replaced or taken away fails every task, and those of others who would have done it well. */
+const hintsAtMachine = (exit: Exit.Exit<void, AttemptError>) => {
+  const { outcome, reason } = endingOf(exit)
+  return outcome === "failed" && ["crashed", "stalled", "probe"].includes(reason)
+}
+
 interface Claimed {
   readonly task: ClaimedTask
   readonly leaseSeconds: number
@@ -102,6 +114,7 @@ const attempt = Effect.fnUntraced(
     const { askedAt, leaseSeconds, task } = claimed
     const progress = yield* Ref.make<AttemptReport>({ progress: Progress.none, facts: null })
     const notes = yield* Ref.make<ReadonlyArray<string>>([])
+    const { doubt } = yield* Encoders
     const began = yield* Clock.monotonicTimeNanos
     yield* Effect.logInfo("claimed", { slug: task.slug, attempt: task.attempt })
     return yield* Effect.uninterruptibleMask((restore) =>
@@ -119,7 +132,12 @@ const attempt = Effect.fnUntraced(
         restore,
         Effect.exit,
         Effect.tap((exit) => measured(began, exit)),
-        Effect.tap((exit) => Effect.flatMap(Ref.get(notes), (said) => report(task, exit, said))),
+        Effect.tap((exit) => {
+          const told = Effect.flatMap(Ref.get(notes), (said) => report(task, exit, said))
+          // What is told at the end is told soon; all else gives way to the end.
+          return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? told : restore(told)
+        }),
+        Effect.tap((exit) => (hintsAtMachine(exit) ? restore(doubt) : Effect.void)),
         Effect.map(Exit.isSuccess)
       )
     )
@@ -146,10 +164,14 @@ const claimPatience = "30 seconds"
  * Claims for ever (or once), as many tasks at once as there is room for. One asks for all: while there is nothing to
  * do, a worker with room for many asks no more often than one with room for one. An API that is away is asked again at
  * the same pace, and said so once. Between the answer and the start of the attempt nothing may come: a task that was
- * granted and forgotten waits for its lease to run out.
+ * granted and forgotten waits for its lease to run out. For the same reason a worker that is told to stop
+ * waits a little for an answer that is on its way.
  */
 const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: FiberSet.FiberSet<boolean>) {
   const api = yield* WorkerApi
+  const { capabilities } = yield* Encoders
+  /** Where nothing works any more, each task would only lose an attempt. */
+  const able = Effect.map(capabilities, (now) => now !== null && now.encoders.length > 0)
   const pause = Effect.delay(Effect.void, settings.pollEvery)
   const asking = yield* Semaphore.make(1)
   let reachable = true
@@ -174,20 +196,34 @@ const claimLoops = Effect.fnUntraced(function* (settings: Terms, attempts: Fiber
     })
   )
 
-  const start = Effect.gen(function* () {
-    const askedAt = yield* Clock.monotonicTimeNanos
-    const claimed = yield* claim
-    return Option.isNone(claimed)
-      ? null
-      : yield* FiberSet.run(attempts, counted(attempt({ ...claimed.value, askedAt }, settings)))
-  })
+  const startClaimed = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const askedAt = yield* Clock.monotonicTimeNanos
+      const claimed = yield* restore(claim)
+      return Option.isNone(claimed)
+        ? null
+        : yield* FiberSet.run(attempts, counted(attempt({ ...claimed.value, askedAt }, settings)))
+    })
+  )
+
+  const start = Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkChild(startClaimed, { startImmediately: true }), (asking) =>
+      Effect.onInterrupt(restore(Fiber.join(asking)), () =>
+        Fiber.await(asking).pipe(
+          Effect.raceFirst(settings.hurry),
+          Effect.timeoutOption(lastWordPatience),
+          Effect.andThen(Fiber.interrupt(asking))
+        )
+      )
+    )
+  )
 
   if (settings.once) {
-    const started = yield* Effect.uninterruptible(start)
+    const started = yield* start
     return yield* started === null ? Effect.logInfo("nothing to do") : Effect.asVoid(Fiber.await(started))
   }
 
-  const next = Effect.uninterruptible(start).pipe(
+  const next = Effect.flatMap(able, (is) => (is ? start : Effect.succeed(null))).pipe(
     Effect.tap((started) => (started === null ? pause : Effect.void)),
     asking.withPermits(1)
   )

@@ -48,6 +48,8 @@ export class Encoders extends Context.Service<
     refuse(encoder: Encoder, reason: string): Effect.Effect<void>
     /** Counts that an encoder had no room for a task, or does not take such pictures. It stays where it is. */
     spare(encoder: Encoder): Effect.Effect<void>
+    /** Tries those of the processor, because a task failed as it does where the programs are not what they were. */
+    readonly doubt: Effect.Effect<void>
     /** Tries what was refused since the start, and every device that rests: a GPU may have come back, or gone. */
     readonly recheck: Effect.Effect<void>
   }
@@ -133,6 +135,10 @@ export class Encoders extends Context.Service<
         yield* Effect.forEach(others, tryOut, { discard: true })
       })
 
+      const doubt = Effect.flatMap(capabilities, (now) =>
+        look((now?.encoders ?? []).filter(({ device }) => device === null))
+      )
+
       const recheck = Effect.gen(function* () {
         const { found, refused, work } = yield* Ref.get(state)
         const encoders = found?.encoders ?? []
@@ -147,7 +153,7 @@ export class Encoders extends Context.Service<
         yield* Effect.forEach(Map.groupBy(resting, deviceOf).values(), look, { discard: true })
       })
 
-      return Encoders.of({ discover, capabilities, chain, using, refuse, spare: failed, recheck })
+      return Encoders.of({ discover, capabilities, chain, using, refuse, spare: failed, doubt, recheck })
     })
   )
 }

@@ -62,7 +62,7 @@ const serving = <A, E>(
 ) =>
   Effect.gen(function* () {
     const port = yield* freePort
-    const path = yield* folderWith(options.programs ?? ["ffmpeg"])
+    const path = yield* folderWith(options.programs ?? ["ffmpeg", "ffprobe"])
     const address = options.address ?? "http://api:9002"
     const server = Ops.layer({ version: "1.2.3", address, port, path, confinement }).pipe(
       Layer.provide(Gauges.layer("1.2.3")),
@@ -128,6 +128,18 @@ describe("a worker's own server", () => {
         assert.strictEqual((yield* get("/ready")).status, 503)
         yield* WorkerState.update(() => ({ connected: true, phase: "draining" }))
         assert.strictEqual((yield* get("/ready")).status, 503)
+      })
+    )
+  )
+
+  it.live("is not ready any more when no encoder works any more", () =>
+    serving((get) =>
+      Effect.gen(function* () {
+        yield* connected
+        yield* (yield* Encoders).refuse(libx264, "ffmpeg was killed by SIGSEGV")
+        const response = yield* get("/ready")
+        assert.strictEqual(response.status, 503)
+        assert.deepInclude(yield* json(response), { checks: { ffmpeg: false, api_connected: true } })
       })
     )
   )

@@ -111,6 +111,12 @@ describe("a download", () => {
       assert.isUndefined(asked[0]?.range)
     }))
 
+  test("does not lose patience with a line that breaks each time that some has come", () =>
+    succeeds([
+      ...Array.from({ length: 12 }, (_, index) => honest(film, { until: (index + 1) * 200_000 })),
+      honest(film)
+    ]))
+
   test("goes on where the connection broke, as often as it breaks", () =>
     Effect.gen(function* () {
       yield* succeeds([

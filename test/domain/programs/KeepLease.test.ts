@@ -64,7 +64,7 @@ const holding = Effect.fnUntraced(function* (
 
 const always = (kind: Answer["kind"], after = 0): ReadonlyArray<Answer> => [{ kind, after }]
 
-const lossOf = (fiber: Fiber.Fiber<never, LeaseLost>) =>
+const lossOf = (fiber: Fiber.Fiber<never, LeaseLost | ApiUnavailable>) =>
   Effect.map(Fiber.await(fiber), (exit) => {
     assert.isTrue(Exit.isFailure(exit))
     return Effect.runSync(Effect.flip(exit))
@@ -110,6 +110,18 @@ describe("a lease that is kept", () => {
     })
   )
 
+  it.effect("is not lost by being over while the completion is on its way, whose answer counts", () =>
+    Effect.gen(function* () {
+      const { ended, report } = yield* holding([{ kind: "grant", after: 0 }, ...always("lost")])
+      yield* TestClock.adjust("15 seconds")
+      yield* Ref.set(report, { progress: { step: "finalize", percent: 98, renditions: [] }, facts: null })
+      yield* TestClock.adjust("60 seconds")
+      assert.isNull(ended())
+      yield* TestClock.adjust("16 seconds")
+      assert.strictEqual(ended(), 10 + 81)
+    })
+  )
+
   it.effect("outlives answers that say neither yes nor no", () =>
     Effect.gen(function* () {
       const { ended } = yield* holding([
@@ -139,7 +151,9 @@ describe("a lease that is lost", () => {
       Effect.gen(function* () {
         const { ended, fiber } = yield* holding([{ kind: "grant", after: 5 }, ...always(kind)])
         yield* TestClock.adjust("5 minutes")
-        assert.include((yield* lossOf(fiber)).problem, "not reached for 81 s")
+        const error = yield* lossOf(fiber)
+        assert.strictEqual(error._tag, "ApiUnavailable")
+        assert.include(error.problem, "not reached for 81 s")
         assert.strictEqual(ended(), 10 + 81)
       })
     )

@@ -14,7 +14,7 @@ import type { Capabilities } from "../../../src/domain/workers/Capabilities.ts"
 import { Encoders } from "../../../src/domain/workers/Encoders.ts"
 import { WorkerState } from "../../../src/domain/workers/WorkerState.ts"
 import { source } from "../support/sources.ts"
-import { type Call, claimedTask, makeWorker, workSettings } from "../support/worker.ts"
+import { type Call, capable, claimedTask, makeWorker, workSettings } from "../support/worker.ts"
 
 // What may go on after the signal is in Drain.test.ts.
 const settings = {
@@ -23,6 +23,8 @@ const settings = {
   reportEvery: Duration.seconds(10),
   drainFor: Duration.zero
 }
+
+const software = { name: "libx264", codec: "h264", backend: "software", device: null } as const
 
 type Options = NonNullable<Parameters<typeof makeWorker>[0]>
 type Claim = WorkerApi["Service"]["claim"]
@@ -148,11 +150,6 @@ describe("an attempt that fails", () => {
       told: { error: "No", reason, retry: true }
     })),
     {
-      name: "on a machine without encoders is worth another try, elsewhere",
-      options: { encoders: [] },
-      told: { error: "No encoder works on this machine", reason: "device", retry: true }
-    },
-    {
       name: "on a probe that cannot be run is worth another try",
       options: { probe: () => new ProbeUnavailable({ problem: "ffprobe is not there" }) },
       told: { error: "ffprobe is not there", reason: "probe", retry: true }
@@ -264,7 +261,7 @@ describe("an attempt whose lease is lost", () => {
     })
   )
 
-  it.effect("ends before another worker can start when the API is not heard of, and tells nobody", () =>
+  it.effect("ends before another worker can start when the API is not heard of, and gives the task back", () =>
     Effect.gen(function* () {
       const worker = yield* working({ api: { claim: claims(aTask), renew: () => Effect.never }, encodeSeconds: 600 })
       yield* TestClock.adjust("80 seconds")
@@ -272,7 +269,8 @@ describe("an attempt whose lease is lost", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(worker.notes, ["opened", "encoding", "stopped", "removed"])
       yield* TestClock.adjust("10 minutes")
-      for (const name of silent) assert.isEmpty(worker.called(name), name)
+      assert.isEmpty([...worker.called("complete"), ...worker.called("fail")])
+      assert.deepStrictEqual(worker.times("release"), [81])
     })
   )
 
@@ -318,6 +316,53 @@ describe("a worker that is told to stop", () => {
       const calls = worker.calls.length
       yield* TestClock.adjust("1 hour")
       assert.lengthOf(worker.calls, calls)
+    })
+  )
+
+  it.effect("ends although the API does not answer when the task is given back", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({ api: { claim: claims(aTask), release: () => Effect.never }, encodeSeconds: 60 })
+      yield* TestClock.adjust("15 seconds")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(worker.fiber))
+      yield* TestClock.adjust("5 seconds")
+      assert.isDefined(stopping.pollUnsafe())
+      assert.lengthOf(worker.called("release"), 1)
+    })
+  )
+
+  it.effect("ends although the API does not answer when it is told of a failure", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({
+        api: { claim: claims(aTask), fail: () => Effect.never },
+        probe: () => new ProbeUnavailable({ problem: "no" })
+      })
+      yield* TestClock.adjust("1 second")
+      assert.lengthOf(worker.called("fail"), 1)
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(worker.fiber))
+      yield* TestClock.adjust("5 seconds")
+      assert.isDefined(stopping.pollUnsafe())
+    })
+  )
+
+  it.effect("ends although the API does not answer when it is asked for a task", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({ api: { claim: Effect.never } })
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(worker.fiber))
+      yield* TestClock.adjust("4 seconds")
+      assert.isUndefined(stopping.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      assert.isDefined(stopping.pollUnsafe())
+    })
+  )
+
+  it.effect("gives back the task that it is granted just then", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({ api: { claim: Effect.delay(aTask, "4 seconds") }, encodeSeconds: 60 })
+      yield* TestClock.adjust("1 second")
+      const stopping = yield* Effect.forkChild(Fiber.interrupt(worker.fiber))
+      yield* TestClock.adjust("10 seconds")
+      assert.isDefined(stopping.pollUnsafe())
+      assert.deepStrictEqual(worker.times("release"), [4])
     })
   )
 
@@ -379,6 +424,48 @@ describe("a worker that starts", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Effect.flip(Fiber.join(worker.fiber)))._tag, "ApiRefused")
       assert.lengthOf(worker.called("heartbeat"), 2)
+    })
+  )
+})
+
+describe("a machine on which nothing works", () => {
+  it.effect("ends the worker at its start, who says why", () =>
+    Effect.gen(function* () {
+      const refused = [{ encoder: software, reason: "Unknown encoder" }]
+      const worker = yield* working({ detect: Effect.succeed({ ...capable([]), refused }) })
+      const error = yield* Effect.flip(Fiber.join(worker.fiber))
+      assert.strictEqual(error.message, "No encoder works on this machine:\n  - libx264: Unknown encoder")
+      assert.isEmpty(worker.called("claim"))
+    })
+  )
+
+  it.effect("any more costs one task an attempt, and the others none until it is mended", () =>
+    Effect.gen(function* () {
+      let mended = false
+      const worker = yield* working({
+        api: { claim: claims(aTask, aTask, aTask) },
+        transcode: () =>
+          Stream.fail(new TranscodeFailed({ reason: "crashed", problem: "ffmpeg is not there", details: "" })),
+        tryOut: () =>
+          mended ? Effect.void : new TranscodeFailed({ reason: "device", problem: "ffmpeg is not there", details: "" })
+      })
+      yield* TestClock.adjust("4 minutes")
+      assert.deepStrictEqual(worker.times("claim"), [0])
+      assert.lengthOf((yield* worker.capabilities)?.encoders ?? [software], 0)
+      mended = true
+      yield* TestClock.adjust("70 seconds")
+      assert.isAtLeast(worker.called("claim").length, 2)
+    })
+  )
+
+  it.effect("goes on with the next task after one that only this task made fail", () =>
+    Effect.gen(function* () {
+      const worker = yield* working({
+        api: { claim: claims(aTask) },
+        probe: () => new ProbeUnavailable({ problem: "killed" })
+      })
+      yield* TestClock.adjust("11 seconds")
+      assert.deepStrictEqual(worker.times("claim"), [0, 5, 10])
     })
   )
 })

@@ -157,6 +157,7 @@ export const makeWorker = (
     readonly lost?: ReadonlyArray<string>
     readonly encoders?: ReadonlyArray<Encoder>
     readonly detect?: Transcoder["Service"]["detect"]
+    readonly tryOut?: Transcoder["Service"]["tryOut"]
     /** How long the trials of encoders take. */
     readonly trialSeconds?: number
   } = {}
@@ -256,7 +257,7 @@ export const makeWorker = (
           Transcoder.of({
             detect:
               options.detect ?? Effect.as(pace(options.trialSeconds ?? 0), capable(options.encoders ?? [software])),
-            tryOut: () => Effect.void,
+            tryOut: options.tryOut ?? (() => Effect.void),
             transcode: options.transcode ?? transcode,
             fingerprint: () => Effect.succeed(Fingerprint.make("f".repeat(64))),
             poster: ({ path }) =>

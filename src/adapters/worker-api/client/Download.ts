@@ -1,18 +1,17 @@
 /** A source, fetched so that a broken connection costs only what had not arrived. */
-import { Effect, type Redacted, Ref, Schedule, Stream } from "effect"
+import { Duration, Effect, type Redacted, Ref, Stream } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { createHash, type Hash } from "node:crypto"
 import { type FileHandle, open } from "node:fs/promises"
 import type { ClaimedTask } from "../../../domain/ports/JobStore.ts"
-import { ApiRefused, ApiUnavailable } from "../../../domain/ports/WorkerApi.ts"
+import { type ApiError, ApiRefused, ApiUnavailable } from "../../../domain/ports/WorkerApi.ts"
 import { WorkspaceError } from "../../../domain/ports/Workspace.ts"
 import { isFull, messageOf } from "../../process/causes.ts"
 import { errorOfStatus } from "./Errors.ts"
+import { again, answered } from "./Patience.ts"
 
-/** Seconds without a byte after which a connection is taken for dead. */
-const stallTimeout = "30 seconds"
-
-const patience = Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(8)])
+/** Without a byte for so long, a connection is taken for dead. */
+const stallTimeout = Duration.seconds(30)
 
 const diskProblem = (path: string) => (cause: unknown) =>
   new WorkspaceError({
@@ -43,9 +42,9 @@ const fetchRest = Effect.fnUntraced(
     { path, tell }: { readonly path: string; tell(bytes: number): Effect.Effect<void> }
   ) {
     const before = yield* Ref.get(arrived)
-    const response = yield* client.execute(
-      before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`)
-    )
+    const response = yield* client
+      .execute(before.bytes === 0 ? request : HttpClientRequest.setHeader(request, "range", `bytes=${before.bytes}-`))
+      .pipe(answered(address, stallTimeout))
     const start = startOf(response.status, response.headers["content-range"], before.bytes)
     if (start === null)
       return yield* errorOfStatus(response.status, `${address} answers a download with status ${response.status}`)
@@ -71,6 +70,23 @@ const fetchRest = Effect.fnUntraced(
   )
 )
 
+/** Patience begins anew with what arrives: a line that breaks each minute brings a large source too. */
+const whileItMoves = Effect.fnUntraced(function* <A>(
+  rest: Effect.Effect<A, ApiError | WorkspaceError>,
+  arrived: Ref.Ref<Arrived>
+) {
+  while (true) {
+    const before = yield* Ref.get(arrived)
+    const brokeAgain = again(
+      Effect.catchTag(rest, "ApiUnavailable", (error) =>
+        Effect.flatMap(Ref.get(arrived), ({ bytes }) => (bytes > before.bytes ? Effect.succeed(null) : error))
+      )
+    )
+    if ((yield* brokeAgain) !== null) return
+    yield* Effect.sleep("500 millis")
+  }
+})
+
 export const download = Effect.fn("WorkerApi.download")(function* (options: {
   readonly client: HttpClient.HttpClient
   readonly address: string
@@ -92,14 +108,14 @@ export const download = Effect.fn("WorkerApi.download")(function* (options: {
     (file) => Effect.ignore(Effect.tryPromise(() => file.close()))
   )
   const arrived = yield* Ref.make(nothing())
-  yield* fetchRest(options.client, options.address, request, file, arrived, { path, tell: options.arrived }).pipe(
+  const rest = fetchRest(options.client, options.address, request, file, arrived, { path, tell: options.arrived }).pipe(
     Effect.andThen(Ref.get(arrived)),
     Effect.filterOrFail(
       ({ bytes }) => bytes >= task.source.bytes,
       ({ bytes }) => new ApiUnavailable({ problem: `The download ended after ${bytes} of ${task.source.bytes} bytes` })
-    ),
-    Effect.retry({ while: (error) => error._tag === "ApiUnavailable", schedule: patience })
+    )
   )
+  yield* whileItMoves(rest, arrived)
   const { bytes, hash } = yield* Ref.get(arrived)
   const sha256 = hash.digest("hex")
   if (bytes !== task.source.bytes || (task.source.sha256 ?? sha256) !== sha256) {

@@ -20,7 +20,8 @@ import { Slug } from "../../../domain/videos/Slug.ts"
 import { keyHeader } from "../contract/Auth.ts"
 import type { ClaimAnswer } from "../contract/Worker.ts"
 import { download } from "./Download.ts"
-import { errorOfStatus, errorOfUpload, toApiError, toTaskError } from "./Errors.ts"
+import { errorOfStatus, errorOfUpload, toApiError, toTaskError, type WireError } from "./Errors.ts"
+import { answered, patienceFor } from "./Patience.ts"
 import { failureText, outputReport, progressReport } from "./Reports.ts"
 import type { makeWorkerClient } from "./WorkerClient.ts"
 
@@ -86,8 +87,10 @@ export const makeVlog = (options: {
   readonly client: Effect.Success<ReturnType<typeof makeWorkerClient>>
 }): Omit<WorkerApi["Service"], "heartbeat"> => {
   const { address, client, http, key } = options
-  const apiError = Effect.mapError(toApiError(address))
-  const taskError = Effect.mapError(toTaskError(address))
+  const apiError = <A, R>(call: Effect.Effect<A, WireError, R>) =>
+    answered(address)(Effect.mapError(call, toApiError(address)))
+  const taskError = <A, R>(call: Effect.Effect<A, WireError, R>) =>
+    answered(address)(Effect.mapError(call, toTaskError(address)))
   const headers = { [keyHeader]: Redacted.value(key) }
   const params = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: {} })
   /** Pictures wait for the end, when all that is no segment goes in one archive. */
@@ -95,17 +98,20 @@ export const makeVlog = (options: {
   /** Whoever has said "complete" must not say "failed" after it: the server would take the finished video away. */
   const completing = new Set<LeaseId>()
 
-  const post = Effect.fnUntraced(function* (path: string, body: HttpBody.HttpBody, more: Record<string, string> = {}) {
-    const response = yield* HttpClientRequest.post(`${address}/api/worker/upload/${path}`).pipe(
-      HttpClientRequest.setHeaders({ ...headers, ...more }),
-      HttpClientRequest.setBody(body),
-      http.execute,
-      Effect.mapError((error) => new ApiUnavailable({ problem: `The upload of ${path} broke: ${error.message}` }))
-    )
-    const text = yield* Effect.orElseSucceed(response.text, () => "")
-    if (response.status === 200) return text
-    return yield* errorOfUpload(address, path, response.status, text)
-  })
+  const post = Effect.fnUntraced(
+    function* (path: string, body: HttpBody.Uint8Array, more: Record<string, string>) {
+      const response = yield* HttpClientRequest.post(`${address}/api/worker/upload/${path}`).pipe(
+        HttpClientRequest.setHeaders({ ...headers, ...more }),
+        HttpClientRequest.setBody(body),
+        http.execute,
+        Effect.mapError((error) => new ApiUnavailable({ problem: `The upload of ${path} broke: ${error.message}` }))
+      )
+      const text = yield* Effect.orElseSucceed(response.text, () => "")
+      if (response.status === 200) return text
+      return yield* errorOfUpload(address, path, response.status, text)
+    },
+    (sent, _path, body, _more) => answered(address, patienceFor(body.contentLength))(sent)
+  )
 
   const segment = (task: ClaimedTask, name: string, bytes: Uint8Array) =>
     again(
@@ -119,7 +125,8 @@ export const makeVlog = (options: {
     function* (task: ClaimedTask) {
       const response = yield* HttpClientRequest.get(`${address}/api/worker/source/${task.videoId}`).pipe(
         HttpClientRequest.setHeaders({ ...headers, range: "bytes=0-0" }),
-        http.execute
+        http.execute,
+        answered(address)
       )
       const told = response.headers["content-range"]?.split("/")[1] ?? response.headers["content-length"]
       const problem = `${address} answers a download with status ${response.status}`
@@ -168,7 +175,9 @@ export const makeVlog = (options: {
     // As bytes, for their length to be told: a form would go in chunks, which servers behind a proxy may refuse.
     const encoded = new Response(form)
     const body = new Uint8Array(yield* Effect.promise(() => encoded.arrayBuffer()))
-    yield* again(post(`${task.videoId}/finalize`, HttpBody.uint8Array(body, encoded.headers.get("content-type") ?? "")))
+    yield* again(
+      post(`${task.videoId}/finalize`, HttpBody.uint8Array(body, encoded.headers.get("content-type") ?? ""), {})
+    )
   })
 
   const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(

@@ -1,6 +1,6 @@
 /** WorkerApi over HTTP. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Layer, Option, Redacted, Ref, Schedule, Schema } from "effect"
+import { type Duration, Effect, Layer, Option, Redacted, Ref, Schema } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { createReadStream } from "node:fs"
 import { describe } from "../../../domain/media/Encoder.ts"
@@ -15,19 +15,13 @@ import type { ClaimAnswer } from "../contract/Worker.ts"
 import { prefixHeader, PrefixText } from "../contract/Prefix.ts"
 import { loggedIn, type Login } from "./Connection.ts"
 import { download } from "./Download.ts"
-import { errorOfUpload, toApiError, toTaskError } from "./Errors.ts"
+import { errorOfUpload, toApiError, toTaskError, type WireError } from "./Errors.ts"
+import { again, answered, longest, patienceFor } from "./Patience.ts"
 import { failureText, outputReport, progressReport, shortened } from "./Reports.ts"
 import { makeVlog } from "./Vlog.ts"
 import { makeWorkerClient } from "./WorkerClient.ts"
 
 const encodePrefix = Schema.encodeSync(PrefixText)
-
-/** For calls that may be made twice: a lost answer is not a lost call. */
-const again = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.retry(call, {
-    while: (error) => error._tag === "ApiUnavailable",
-    schedule: Schedule.max([Schedule.jittered(Schedule.exponential("500 millis")), Schedule.recurs(5)])
-  })
 
 const digestOf = ({ bytes, name, rendition, sha256 }: MadeFile) => ({ rendition, name, bytes, sha256 })
 
@@ -93,8 +87,10 @@ const make = (options: ClientOptions) =>
     const { address, key } = options
     const http = yield* HttpClient.HttpClient
     const client = yield* makeWorkerClient(address, key)
-    const apiError = Effect.mapError(toApiError(address))
-    const taskError = Effect.mapError(toTaskError(address))
+    const apiError = <A, R>(call: Effect.Effect<A, WireError, R>) =>
+      answered(address)(Effect.mapError(call, toApiError(address)))
+    const taskError = <A, R>(call: Effect.Effect<A, WireError, R>, within?: Duration.Duration) =>
+      answered(address, within)(Effect.mapError(call, toTaskError(address)))
     const job = (task: ClaimedTask) => ({ params: { job_id: task.jobId }, headers: { [leaseHeader]: task.leaseId } })
     /** Whether this server keeps more of an attempt than its error. */
     let accounts = false
@@ -145,7 +141,7 @@ const make = (options: ClientOptions) =>
     const renew: WorkerApi["Service"]["renew"] = (task, report) =>
       Effect.asVoid(taskError(client.worker.progress({ ...job(task), payload: progressReport(report) })))
 
-    const send = Effect.fnUntraced(function* (task: ClaimedTask, file: MadeFile, path: string) {
+    const sendOnce = Effect.fnUntraced(function* (task: ClaimedTask, file: MadeFile, path: string) {
       const body = HttpBody.stream(
         NodeStream.fromReadable({ evaluate: () => createReadStream(path), onError: (cause) => cause }),
         "application/octet-stream",
@@ -170,6 +166,9 @@ const make = (options: ClientOptions) =>
       return yield* errorOfUpload(address, `${file.rendition}/${file.name}`, response.status, detail)
     })
 
+    const send = (task: ClaimedTask, file: MadeFile, path: string) =>
+      answered(address, patienceFor(file.bytes))(sendOnce(task, file, path))
+
     const complete: WorkerApi["Service"]["complete"] = Effect.fn("WorkerApi.complete")(function* (task, output) {
       const { presentation } = output
       yield* taskError(
@@ -183,7 +182,8 @@ const make = (options: ClientOptions) =>
             languages: Object.fromEntries(presentation.audio.map((track) => [track.name, track.language])),
             ...(accounts ? { notes: output.notes.map((note) => note.slice(0, longestNote)) } : {})
           }
-        })
+        }),
+        longest
       )
     }, again)
 
