@@ -120,6 +120,22 @@ describe("settings that are not right", () => {
     assert.notMatch(ended.output, /^\s+at |SchemaError|undefined/m)
   })
 
+  it("are shown as they are, without what is secret in them", async () => {
+    const said = async (url: string) => (await runToEnd("worker", [], { VLOG_WORKER_API_URL: url })).stderr
+    assert.include(await said("host:9002x"), 'VLOG_WORKER_API_URL is "host:9002x": Expected an address like http://')
+    for (const url of ["ftp://me:hunter2@somewhere/a@b", "me:hunter2@somewhere", "ftp://somewhere?token=hunter2"]) {
+      const text = await said(url)
+      assert.match(text, /VLOG_WORKER_API_URL is ".*somewhere|VLOG_WORKER_API_URL is "ftp:\/\/\*\*\*@b"/)
+      assert.notInclude(text, "hunter2")
+    }
+    const sizes = await runToEnd("worker", [], {
+      VLOG_WORKER_MIN_FREE_SPACE: "much",
+      VLOG_WORKER_POLL_INTERVAL: "1e300"
+    })
+    assert.include(sizes.stderr, 'VLOG_WORKER_MIN_FREE_SPACE is "much": Expected a size like "512 MiB"')
+    assert.include(sizes.stderr, 'VLOG_WORKER_POLL_INTERVAL is "1e300": Expected a value less than or equal to 86400')
+  })
+
   it("of the machine: no ffmpeg", async () => {
     await endsWith(farm.startWorker({ PATH: farm.folder }), [/ffmpeg/, /not found on PATH/, /[Ii]nstall/])
   })

@@ -9,17 +9,33 @@ export class SettingsInvalid extends Schema.TaggedError<SettingsInvalid>()("Sett
   }
 }
 
-/** Values of these are not for a log. */
-const isSecret = (name: string) => /KEY|SECRET|PASSWORD|TOKEN|URL/.test(name)
+/** Values of these are not for a log. The address of a database may have a password anywhere. */
+const isSecret = (name: string) => /KEY|SECRET|PASSWORD|TOKEN|DATABASE_URL/.test(name)
+
+/** Without a name and a password, wherever somebody put them: what is before an `@`, or behind a `?`. */
+const shown = (value: string) => value.replace(/^(\w+:\/\/)?.*@/, "$1***@").replace(/\?.*$/, "?***")
+
+/** What a parser calls by the name of its type. */
+const examples: ReadonlyArray<readonly [type: string, example: string]> = [
+  ["a valid URL string", "an address like http://host:9002"],
+  ["a valid ByteSize string", 'a size like "512 MiB"'],
+  ["a valid Duration string", 'a time like "5 seconds"'],
+  ["a string representing a finite number", "a number"],
+  ["a finite number", "a number"]
+]
+
+const inWords = (expected: string) => examples.reduce((text, [type, example]) => text.replace(type, example), expected)
 
 /** `SchemaError(Expected a string at ["NAME"])` becomes `NAME is not set` or `NAME is "x": Expected ...`. */
 const explain = (error: Config.ConfigError): string => {
   const text = error.message.replace(/^SchemaError\(|\)$/g, "").replace(/\s+/g, " ")
-  const [, what = text, name] = /^(.*) at \["(.+?)"\]$/.exec(text) ?? []
-  if (name === undefined) return what
+  const [, expected = text, name] = /^(.*) at \["(.+?)"\]$/.exec(text) ?? []
+  if (name === undefined) return expected
   const seen = process.env[name]
   if (seen === undefined || seen === "") return `${name} is not set`
-  return isSecret(name) ? `${name}: ${what}` : `${name} is "${seen}": ${what}`
+  const what = inWords(expected)
+  if (isSecret(name)) return `${name}: ${what}`
+  return `${name} is "${name.endsWith("URL") ? shown(seen) : seen}": ${what}`
 }
 
 export const readAll = Effect.fnUntraced(function* <const C extends Record<string, Config.Config<unknown>>>(

@@ -20,7 +20,9 @@ const Secret = Schema.RedactedFromValue(Schema.NonEmptyString)
 const seconds = (name: string, otherwise: number, least: "some" | "none" = "some") =>
   Config.schema(
     Schema.FiniteFromString.pipe(
-      Schema.check(least === "some" ? Schema.isGreaterThan(0) : Schema.isGreaterThanOrEqualTo(0))
+      Schema.check(least === "some" ? Schema.isGreaterThan(0) : Schema.isGreaterThanOrEqualTo(0)),
+      // More was meant as milliseconds.
+      Schema.check(Schema.isLessThanOrEqualTo(24 * 3600))
     ),
     name
   ).pipe(Config.withDefault(otherwise), Config.map(Duration.seconds))
