@@ -8,6 +8,10 @@ const picture = (size: string, rate = "25", seconds = 2) =>
 const tone = (seconds = 2) => `sine=f=440:d=${seconds}:r=48000`
 const x264 = "-c:v libx264 -preset ultrafast -crf 28"
 
+/** Of two fields, as television sends it. */
+const broadcast =
+  "-vf tinterlace=interleave_top,fieldorder=tff,setdar=4/3 -c:v mpeg2video -b:v 4M -pix_fmt yuv420p -flags +ilme+ildct -top 1 -c:a mp2 -f mpegts"
+
 /** Arguments: inputs as lavfi graphs, then options, then the name of the file. */
 interface Recipe {
   readonly name: string
@@ -204,6 +208,13 @@ const recipes = {
       inputs: [picture("320x240"), tone()],
       options: `${x264} -c:a aac -f mpegts -output_ts_offset 2.02`
     }
+  },
+  /** A channel that saves lines in the next programme, whose pictures are shown as wide as before. */
+  broadcast: {
+    name: "broadcast.ts",
+    inputs: [picture("720x576", "50"), tone()],
+    options: broadcast,
+    andThen: { inputs: [picture("544x576", "50"), tone()], options: `${broadcast} -output_ts_offset 2.02` }
   },
   /** Its second half has more bits and colours. */
   reformatted: {

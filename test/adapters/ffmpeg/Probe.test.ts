@@ -156,6 +156,7 @@ const expected: Readonly<Record<OddSource, (source: Source) => void>> = {
     assert.deepInclude(video, { width: 320, height: 180, frames: 100 })
     approximately(toNumber(video.usualFrameRate), 25, 0.01)
   },
+  broadcast: ({ video }) => assert.deepInclude(video, { width: 720, fieldOrder: "interlaced", frames: 100 }),
   reformatted: ({ video }) => assert.deepInclude(video, { pixelFormat: "yuv420p", frames: 100 }),
   resounded: ({ audio, video }) => {
     assert.strictEqual(video.frames, 100)

@@ -130,6 +130,16 @@ const kinds: Readonly<Partial<Record<OddSource, Expected>>> = {
   sphere: { sizes: [[320, 180]], frames: 50, seconds: 2, sounds: ["und"] },
   pause: { sizes: [[320, 180]], frames: 750, seconds: 30 },
   resized: { sizes: [[320, 180]], frames: 100, seconds: 4, sounds: ["und"] },
+  broadcast: {
+    sizes: [
+      [768, 576],
+      [640, 480],
+      [480, 360]
+    ],
+    frames: 100,
+    seconds: 4,
+    sounds: ["und"]
+  },
   reformatted: { sizes: [[320, 180]], frames: 100, seconds: 4 },
   tower: { sizes: [[64, 2048]], frames: 50, seconds: 2 },
   animation: { sizes: [[320, 180]], frames: 34, seconds: 3.4 },
