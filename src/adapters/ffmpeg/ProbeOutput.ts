@@ -24,6 +24,7 @@ const Stream = Schema.Struct({
   avg_frame_rate: Schema.optionalKey(Schema.String),
   duration: Schema.optionalKey(Schema.FiniteFromString),
   start_time: Schema.optionalKey(Schema.FiniteFromString),
+  sample_fmt: Schema.optionalKey(Schema.String),
   channels: Schema.optionalKey(Schema.Int),
   channel_layout: Schema.optionalKey(Schema.String),
   sample_rate: Schema.optionalKey(Schema.FiniteFromString),
@@ -52,7 +53,7 @@ export type ProbeOutput = typeof ProbeOutput.Type
 export const probeEntries = [
   "stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,bits_per_raw_sample,field_order",
   ",color_range,color_transfer,color_space,color_primaries,r_frame_rate,avg_frame_rate,duration,start_time",
-  ",channels,channel_layout,sample_rate",
+  ",sample_fmt,channels,channel_layout,sample_rate",
   ":stream_disposition=attached_pic,default:stream_tags:stream_side_data=rotation",
   ":format=format_name,size,start_time,duration"
 ].join("")
@@ -275,6 +276,13 @@ const isPicture = (stream: Stream, packets: Map<number, PacketTimes>): boolean =
   (["mjpeg", "png", "apng", "bmp", "gif", "webp"].includes(stream.codec_name ?? "") &&
     (packets.get(stream.index)?.times.length ?? 0) <= 1)
 
+/**
+ * Whether ffmpeg knows how to decode it: from version 8 on it has a name for Apple's spatial sound, and nothing that makes
+ * samples of it.
+ */
+const isAudible = (stream: Stream): boolean =>
+  stream.codec_type === "audio" && stream.codec_name !== undefined && said(stream.sample_fmt) !== null
+
 /** The source, or null when the file has no moving pictures. `bytes` is the size of the file. */
 export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>, bytes: number): Source | null => {
   const length = (stream: Stream) => packets.get(stream.index)?.times.length ?? 0
@@ -289,7 +297,7 @@ export const toSource = (output: ProbeOutput, packets: Map<number, PacketTimes>,
     bytes,
     video: videoStream(video, packets.get(video.index)!, output.format, reached),
     audio: output.streams
-      .filter((stream) => stream.codec_type === "audio" && stream.codec_name !== undefined && length(stream) > 0)
+      .filter((stream) => isAudible(stream) && length(stream) > 0)
       // The first is the one that plays unasked.
       .toSorted((a, b) => (b.disposition?.default ?? 0) - (a.disposition?.default ?? 0))
       .map((stream) => audioStream(stream, packets.get(stream.index)!, output.format))

@@ -5,6 +5,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { afterAll, beforeAll, vi } from "vitest"
 import * as Probe from "../../../src/adapters/ffmpeg/Probe.ts"
+import { toSource } from "../../../src/adapters/ffmpeg/ProbeOutput.ts"
 import { Subprocess } from "../../../src/adapters/process/Subprocess.ts"
 import { toNumber } from "../../../src/domain/media/FrameRate.ts"
 import { displaySize, objection, type Source } from "../../../src/domain/media/Source.ts"
@@ -243,6 +244,27 @@ layer(Probe.layer.pipe(Layer.provideMerge(Subprocess.layer)), { excludeTestServi
       assert.include(error.message, words)
     })
   )
+
+  it("leaves out sound that ffmpeg has a name for and no decoder, as version 9 has of spatial sound", () => {
+    const packets = { times: [0, 0.021], last: 0.042, latest: 0.021, opened: 0, next: 0.042 }
+    const stereo = { codec_type: "audio", channels: 2, sample_rate: 48000 }
+    const source = toSource(
+      {
+        streams: [
+          { index: 0, codec_type: "video", codec_name: "h264" },
+          { ...stereo, index: 1, codec_name: "aac", sample_fmt: "fltp" },
+          { ...stereo, index: 2, codec_name: "apple_apac" }
+        ],
+        format: { format_name: "mov,mp4,m4a,3gp,3g2,mj2" }
+      },
+      new Map([0, 1, 2].map((index) => [index, packets])),
+      1000
+    )
+    assert.deepStrictEqual(
+      source?.audio.map(({ index }) => index),
+      [1]
+    )
+  })
 
   it.effect("says that it could not look where there is no file: that is no fault of the file", () =>
     Effect.gen(function* () {
