@@ -141,7 +141,10 @@ describe("settings that are not right", () => {
   })
 
   it("of the machine: a work folder that cannot be made", async () => {
-    await endsWith(farm.startWorker({ VLOG_WORKER_WORK_DIR: "/dev/null/work" }), [/\/dev\/null\/work/])
+    await endsWith(farm.startWorker({ VLOG_WORKER_WORK_DIR: "/dev/null/work" }), [
+      /\/dev\/null\/work/,
+      /Check VLOG_WORKER_WORK_DIR/
+    ])
   })
 })
 

@@ -61,6 +61,8 @@ const make = ({ keepFree, root }: WorkspaceOptions, own: string) => {
   const open = Effect.fn("Workspace.open")(function* (lease: LeaseId, extension: string, bytes: number) {
     const folder = join(own, lease)
     const source = join(folder, `source${extension}`)
+    // What cleans up temporary folders may have taken it while nothing was to do.
+    yield* attempt(own, () => mkdir(own, { recursive: true }))
     yield* assertRoom(bytes + (yield* stillToCome))
     yield* Effect.acquireRelease(
       Effect.sync(() => promised.set(source, bytes)),
@@ -120,7 +122,11 @@ export interface WorkspaceOptions {
 
 const ownFolder = Effect.fnUntraced(function* (root: string) {
   const { path, problem } = yield* Effect.acquireRelease(
-    attempt(root, () => occupy(root)),
+    Effect.mapError(
+      attempt(root, () => occupy(root)),
+      ({ problem }) =>
+        new WorkspaceError({ problem: `The work folder cannot be used: ${problem}. Check VLOG_WORKER_WORK_DIR` })
+    ),
     ({ leave, path }) => Effect.ignore(attempt(path, leave))
   )
   if (problem !== null) {

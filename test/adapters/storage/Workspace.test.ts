@@ -40,6 +40,16 @@ describe("a worker's disk", () => {
     )
   )
 
+  it.live("is made again where somebody cleaned it away meanwhile", () =>
+    inWorkspace(0, (root) =>
+      Effect.gen(function* () {
+        yield* Effect.promise(() => rm(root, { recursive: true }))
+        const { output } = yield* openFolder(1)
+        assert.isTrue(existsSync(output))
+      })
+    )
+  )
+
   it.live("tells the digests of what a file begins with, as far as it goes", () =>
     inWorkspace(0, (root) =>
       Effect.gen(function* () {

@@ -6,6 +6,7 @@ import { createServer, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as HttpWorkerApi from "../../../src/adapters/worker-api/client/WorkerApi.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
+import { claimedTask } from "../../domain/support/worker.ts"
 
 const answering = (answer: (response: ServerResponse) => void) =>
   Effect.acquireRelease(
@@ -74,6 +75,21 @@ it.effect("waits where an error breaks off in the middle", () =>
       setTimeout(() => response.destroy(), 50)
     })
     assert.strictEqual(error._tag, "ApiUnavailable")
+  })
+)
+
+it.effect("takes a task for lost when the key is none any more", () =>
+  Effect.gen(function* () {
+    const report = { progress: { step: "transcode", percent: 50, renditions: [] }, facts: null } as const
+    const error = yield* Effect.flip(
+      asking(
+        (api) => api.renew(claimedTask(), report),
+        (response) =>
+          void response.writeHead(401, { "content-type": "application/json" }).end('{"detail":"Invalid API key"}')
+      )
+    )
+    assert.strictEqual(error._tag, "LeaseLost")
+    assert.include(error.message, "check VLOG_WORKER_API_KEY")
   })
 )
 

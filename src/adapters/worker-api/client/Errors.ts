@@ -47,7 +47,7 @@ const transport = (error: HttpClientError.HttpClientError, address: Address) => 
 
 /** For what goes past the contract, being bytes: a source. */
 export const errorOfStatus = (status: number, problem: string): ApiUnavailable | ApiRefused | LeaseLost => {
-  if (status === 403 || status === 404 || status === 409) return new LeaseLost({ problem })
+  if ([401, 403, 404, 409].includes(status)) return new LeaseLost({ problem })
   return status >= 500 || status === 429 ? new ApiUnavailable({ problem }) : new ApiRefused({ status, problem })
 }
 
@@ -87,10 +87,16 @@ export const toApiError =
     }
   }
 
-/** For calls about a claimed task, where some refusals mean that the task is not ours any more. */
+/**
+ * For calls about a claimed task, where some refusals mean that the task is not ours any more. With a key that is none any
+ * more, nothing is: the tasks of a worker that was revoked are given to others at once.
+ */
 export const toTaskError =
   (address: Address) =>
-  (error: WireError): ApiUnavailable | ApiRefused | LeaseLost =>
-    error._tag === "Conflict" || error._tag === "NotFound" || error._tag === "Forbidden"
+  (error: WireError): ApiUnavailable | ApiRefused | LeaseLost => {
+    if (error._tag === "Unauthorized")
+      return new LeaseLost({ problem: rejectedKey(address, 401, error.message).problem })
+    return error._tag === "Conflict" || error._tag === "NotFound" || error._tag === "Forbidden"
       ? new LeaseLost({ problem: error.message })
       : toApiError(address)(error)
+  }
