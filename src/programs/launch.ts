@@ -101,6 +101,8 @@ export const launch = (
   kind: ProgramKind = "service"
 ): void => {
   outliveReaders()
+  // A terminal that is closed, by the end of a session too: a service ends as it always does.
+  if (kind === "service") process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"))
   const observed = main.pipe(Effect.provide(Layer.provideMerge(telemetry(program), logging(kind))))
   NodeRuntime.runMain(Effect.tapCause(observed, explain), {
     disableErrorReporting: true,

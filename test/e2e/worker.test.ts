@@ -148,6 +148,15 @@ describe("settings that are not right", () => {
   })
 })
 
+describe("a terminal that is closed", () => {
+  it("ends the worker as SIGTERM does", async () => {
+    const worker = farm.startWorker()
+    await worker.said('"ready"')
+    worker.kill("SIGHUP")
+    assert.deepStrictEqual(await worker.ended, { code: 0, signal: null }, worker.output())
+  })
+})
+
 describe("an API that is away", () => {
   it("is waited for, and the worker does its work when it comes", async () => {
     farm.api.kill("SIGTERM")
