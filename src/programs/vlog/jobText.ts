@@ -30,6 +30,22 @@ export const jobTable = (jobs: ReadonlyArray<Job>, page: Page, now: number): str
 
 type Task = typeof JobTaskAnswer.Type
 
+/** What explains a failure stands at the end. */
+const linesShown = 20
+
+const wordsText = (attempt: number, stderr: string): ReadonlyArray<string> => {
+  const lines = stderr.split("\n")
+  const all = lines.length > linesShown ? ` (of ${lines.length}; --json has them)` : ""
+  return [
+    "",
+    `The last lines of ffmpeg in attempt ${attempt}${all}:`,
+    table(lines.slice(-linesShown).map((line) => [`  ${line}`]))
+  ]
+}
+
+const notesText = ({ attempt, notes }: Task["attempts"][number]): ReadonlyArray<string> =>
+  notes.length === 0 ? [] : ["", `Notes on attempt ${attempt}:`, table(notes.map((note) => [`  ${note}`]))]
+
 const attemptsText = ({ attempts, id, kind }: Task): ReadonlyArray<string> => {
   if (attempts.length === 0) return []
   const told = attempts.findLast(({ stderr }) => stderr !== null && stderr !== "")
@@ -47,13 +63,8 @@ const attemptsText = ({ attempts, id, kind }: Task): ReadonlyArray<string> => {
         attempt.error?.split("\n")[0] ?? "-"
       ])
     ]),
-    ...(told === undefined
-      ? []
-      : [
-          "",
-          `The last lines of ffmpeg in attempt ${told.attempt}:`,
-          table(told.stderr!.split("\n").map((line) => [`  ${line}`]))
-        ])
+    ...attempts.flatMap(notesText),
+    ...(told === undefined ? [] : wordsText(told.attempt, told.stderr!))
   ]
 }
 
