@@ -44,7 +44,8 @@ const own = Layer.effectContext(
   Effect.gen(function* () {
     const server = yield* temporary("/tmp/vlog-test-own-")
     const data = join(server, "data")
-    const context = yield* Layer.build(EmbeddedPostgres.layer({ dataFolder: data, durable: false }))
+    // One that is killed keeps what was committed only if it waits for the disk.
+    const context = yield* Layer.build(EmbeddedPostgres.layer({ dataFolder: data, durable: true }))
     const { url } = Context.get(context, EmbeddedPostgres)
     const db = yield* Layer.build(Db.layer({ url, applicationName: "test", max: 1 }))
     const folder = yield* temporary(join(tmpdir(), "vlog-server-test-"))
