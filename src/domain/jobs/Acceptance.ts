@@ -38,8 +38,8 @@ const gridProblems = (
   { frameRate, framesPerSegment }: SegmentGrid,
   files: ReadonlyArray<RegisteredFile>,
   { timescale }: VideoInit
-) => {
-  return files.flatMap(({ facts, name, rendition }) => {
+) =>
+  files.flatMap(({ facts, name, rendition }) => {
     if (facts._tag !== "MediaSegment") return []
     const wanted = FrameRate.seconds(frameRate, (segmentIndex(name) ?? 0) * framesPerSegment)
     const found = facts.decodeTime / timescale
@@ -47,7 +47,6 @@ const gridProblems = (
       ? []
       : [`${rendition}/${name} starts at ${found.toFixed(3)} s, not at ${wanted.toFixed(3)} s`]
   })
-}
 
 const videoProblems = (
   plan: TranscodePlan,

@@ -122,16 +122,16 @@ export const standardRungs = (ladder: ReadonlyArray<VideoRendition>): ReadonlyAr
     : ladder.slice(0, 1).map((rendition) => ({ ...rendition, name: RenditionName.make("360p") }))
 }
 
-/** Up to so many channels ffmpeg guesses what nobody says: front, side and back. */
-const guessedChannels = 8
+/** Up to so many channels have a usual place where nobody says it: front, side and back. */
+const usualChannels = 8
 
 /**
- * What ffmpeg cannot mix. Of a sphere that is heard by two microphones, which point to its sides; of more channels than
- * it has a guess for, each weighs the same, so that all together are not too loud.
+ * Of channels without places of loudspeakers. A sphere is heard by two microphones, which point to its sides; of more
+ * channels than have a usual place each weighs the same, so that all together are not too loud.
  */
 const mixOf = ({ arrangement, channels }: AudioStream): AudioRendition["mix"] => {
   if (arrangement === "sphere" && channels >= 4) return { left: [0.5, 0.5], right: [0.5, -0.5] }
-  if (arrangement !== "unknown" || channels <= guessedChannels) return null
+  if (arrangement !== "unknown" || channels <= usualChannels) return null
   const alike = Array.from({ length: channels }, () => 1 / channels)
   return { left: alike, right: alike }
 }

@@ -27,7 +27,7 @@ export const AudioRendition = Schema.Struct({
   stream: Schema.Int,
   language: Schema.String,
   channels: Schema.Literals([1, 2]),
-  /** How much of each channel is in the left and in the right one; null where ffmpeg knows. */
+  /** How much of each channel is in the left and in the right one; null where their places say it. */
   mix: Schema.NullOr(Schema.Struct({ left: Schema.Array(Schema.Finite), right: Schema.Array(Schema.Finite) })),
   bitrate: Schema.Int
 })

@@ -2,40 +2,18 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted } from "effect"
-import { createServer, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { ServerResponse } from "node:http"
 import * as HttpWorkerApi from "../../../src/adapters/worker-api/client/WorkerApi.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { claimedTask } from "../../domain/support/worker.ts"
-
-const answering = (answer: (response: ServerResponse) => void) =>
-  Effect.acquireRelease(
-    Effect.promise(
-      () =>
-        new Promise<{ readonly address: string; readonly close: () => void }>((done) => {
-          const server = createServer((request, response) => {
-            request.resume()
-            answer(response)
-          }).listen(0, "127.0.0.1", () =>
-            done({
-              address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-              close: () => {
-                server.closeAllConnections()
-                server.close()
-              }
-            })
-          )
-        })
-    ),
-    ({ close }) => Effect.sync(close)
-  )
+import { stubServer } from "./support/stubServer.ts"
 
 const asking = <A, E>(
   call: (api: WorkerApi["Service"]) => Effect.Effect<A, E>,
   answer: (response: ServerResponse) => void
 ) =>
   Effect.gen(function* () {
-    const { address } = yield* answering(answer)
+    const address = yield* stubServer(answer)
     return yield* WorkerApi.use(call).pipe(
       Effect.provide(
         Layer.provide(

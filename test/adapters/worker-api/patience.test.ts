@@ -4,8 +4,6 @@ import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -13,6 +11,7 @@ import * as HttpWorkerApi from "../../../src/adapters/worker-api/client/WorkerAp
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { sha256 } from "../../domain/support/ids.ts"
 import { claimedTask } from "../../domain/support/worker.ts"
+import { stubServer } from "./support/stubServer.ts"
 
 const segment = Effect.acquireRelease(
   Effect.promise(async () => {
@@ -24,34 +23,11 @@ const segment = Effect.acquireRelease(
   ({ folder }) => Effect.promise(() => rm(folder, { recursive: true }))
 )
 
-/** Answers with what `status` says at the time. */
-const serving = (status: () => number) =>
-  Effect.acquireRelease(
-    Effect.promise(
-      () =>
-        new Promise<{ readonly address: string; readonly close: () => void }>((done) => {
-          const server = createServer((request, response) => {
-            request.resume()
-            request.once("end", () => response.writeHead(status()).end())
-          }).listen(0, "127.0.0.1", () =>
-            done({
-              address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-              close: () => {
-                server.closeAllConnections()
-                server.close()
-              }
-            })
-          )
-        })
-    ),
-    ({ close }) => Effect.sync(close)
-  )
-
 it.effect("a segment waits for an API that is away for a minute", () =>
   Effect.gen(function* () {
     let status = 503
     const { path } = yield* segment
-    const { address } = yield* serving(() => status)
+    const address = yield* stubServer((response) => response.writeHead(status).end())
     const file = { rendition: "360p", name: "seg_00000.m4s", bytes: 9, sha256: sha256(1) } as const
     const upload = yield* WorkerApi.use((api) =>
       api.upload(claimedTask(), file as Parameters<typeof api.upload>[1], path)

@@ -4,8 +4,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:http"
-import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll } from "vitest"
@@ -14,6 +12,7 @@ import { Fingerprint } from "../../../src/domain/ids.ts"
 import { WorkerApi } from "../../../src/domain/ports/WorkerApi.ts"
 import { sha256 } from "../../domain/support/ids.ts"
 import { claimedTask } from "../../domain/support/worker.ts"
+import { stubServer } from "./support/stubServer.ts"
 
 let folder: string
 
@@ -25,42 +24,25 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** Answers nothing but heartbeats, and tells when it is asked. `speaks` makes it one of ours. */
-const silentServer = (speaks: "ours" | "vlog") =>
-  Effect.acquireRelease(
-    Effect.promise(
-      () =>
-        new Promise<{ readonly address: string; readonly asked: Promise<void>; readonly close: () => void }>((done) => {
-          let tell = () => {}
-          const asked = new Promise<void>((resolve) => (tell = resolve))
-          const server = createServer((request, response) => {
-            request.resume()
-            if (request.url !== "/api/worker/heartbeat") return tell()
-            response.writeHead(200, { "content-type": "application/json" }).end(
-              JSON.stringify({
-                status: "ok",
-                server_time: "2026-11-27T12:00:00Z",
-                required_version: null,
-                version_ok: true,
-                worker_status: null,
-                current_job_id: null,
-                last_heartbeat_recorded: null,
-                ...(speaks === "ours" ? { server: { name: "vlog", version: "1", features: ["resume"] } } : {})
-              })
-            )
-          }).listen(0, "127.0.0.1", () =>
-            done({
-              address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-              asked,
-              close: () => {
-                server.closeAllConnections()
-                server.close()
-              }
-            })
-          )
-        })
-    ),
-    ({ close }) => Effect.sync(close)
-  )
+const silentServer = Effect.fnUntraced(function* (speaks: "ours" | "vlog") {
+  const { promise: asked, resolve: tell } = Promise.withResolvers<void>()
+  const address = yield* stubServer((response, { url }) => {
+    if (url !== "/api/worker/heartbeat") return tell()
+    response.writeHead(200, { "content-type": "application/json" }).end(
+      JSON.stringify({
+        status: "ok",
+        server_time: "2026-11-27T12:00:00Z",
+        required_version: null,
+        version_ok: true,
+        worker_status: null,
+        current_job_id: null,
+        last_heartbeat_recorded: null,
+        ...(speaks === "ours" ? { server: { name: "vlog", version: "1", features: ["resume"] } } : {})
+      })
+    )
+  })
+  return { address, asked }
+})
 
 const task = claimedTask()
 

@@ -73,6 +73,14 @@ export const claimOne = (worker: WorkerId, leaseSeconds?: number) =>
 
 export const holderOf = (task: ClaimedTask, worker: WorkerId): Holder => ({ worker, lease: task.leaseId })
 
+/** A worker that holds the task of a video. */
+export const claimedVideo = Effect.fnUntraced(function* (leaseSeconds?: number) {
+  const worker = yield* addWorker()
+  const video = yield* addVideo()
+  const task = yield* claimOne(worker.id, leaseSeconds)
+  return { ...video, worker, task, holder: holderOf(task, worker.id) }
+})
+
 export const complete = Effect.fnUntraced(function* (
   job: JobId,
   holder: Holder,

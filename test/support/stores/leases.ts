@@ -14,6 +14,7 @@ import {
   addWorker,
   all,
   claimAny,
+  claimedVideo,
   claimOne,
   complete,
   facts,
@@ -59,9 +60,7 @@ export const leases = (test: Test) => {
   test("takes a worker at its word that names no lease, as the older protocol does", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { job, video } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
+      const { job, task, video, worker } = yield* claimedVideo()
       const holder = { worker: worker.id, lease: null }
       assert.strictEqual((yield* jobs.held({ video }, holder)).leaseId, task.leaseId)
       yield* jobs.renew({ job }, holder, report)
@@ -106,9 +105,7 @@ export const leases = (test: Test) => {
   test("renews to the full time, never to less, and shows the progress", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { job, video } = yield* addVideo()
-      const task = yield* claimOne(worker.id, 300)
+      const { holder, job, task, video } = yield* claimedVideo(300)
       const progress: Progress.Progress = {
         step: "transcode",
         percent: 42,
@@ -122,7 +119,7 @@ export const leases = (test: Test) => {
           }
         ]
       }
-      const { expiresAt } = yield* jobs.renew({ job }, holderOf(task, worker.id), { progress, facts })
+      const { expiresAt } = yield* jobs.renew({ job }, holder, { progress, facts })
       assert.isAtLeast(expiresAt.getTime(), task.expiresAt.getTime())
       assert.approximately((expiresAt.getTime() - Date.now()) / 1000, 300, 10)
       assert.deepStrictEqual((yield* jobOf(job)).tasks[0]?.progress, progress)
@@ -132,10 +129,7 @@ export const leases = (test: Test) => {
   test("does not revive an expired lease, but takes the finished work that comes with it", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { job, video } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
-      const holder = holderOf(task, worker.id)
+      const { holder, job, task, video } = yield* claimedVideo()
       yield* hands((store) => store.expireLeases)
       assert.strictEqual((yield* Effect.flip(jobs.renew({ job }, holder, report)))._tag, "LeaseRefused")
       assert.deepInclude(yield* Effect.flip(jobs.renew({ job }, holder, report)), { reason: "expired" })
@@ -192,14 +186,12 @@ export const leases = (test: Test) => {
   test("gives everybody more time when nothing was swept for long, instead of taking", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { job } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
+      const { holder, job } = yield* claimedVideo()
       yield* hands((store) => store.expireLeases)
       yield* hands((store) => store.sweptAgo(3600))
       assert.deepStrictEqual(yield* sweep, { requeued: 0, failed: 0, extended: true })
       assert.strictEqual((yield* jobOf(job)).tasks[0]?.state, "leased")
-      yield* jobs.renew({ job }, holderOf(task, worker.id), report)
+      yield* jobs.renew({ job }, holder, report)
       assert.deepStrictEqual(yield* sweep, { requeued: 0, failed: 0, extended: false })
     }))
 

@@ -9,6 +9,7 @@ import { StoreHands, type Test } from "./contract.ts"
 import {
   addVideo,
   addWorker,
+  claimedVideo,
   claimOne,
   complete,
   facts,
@@ -26,10 +27,7 @@ export const outputs = (test: Test) => {
   test("keeps a file as it was first, and the same again is no error", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { video } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
-      const holder = holderOf(task, worker.id)
+      const { holder, task, video } = yield* claimedVideo()
       const file = fileOf("seg_00000.m4s", 1)
       yield* jobs.register({ video }, holder, file)
       yield* jobs.register({ video }, holder, file)
@@ -43,10 +41,7 @@ export const outputs = (test: Test) => {
     Effect.gen(function* () {
       const jobs = yield* JobStore
       const videos = yield* VideoStore
-      const worker = yield* addWorker()
-      const { job, slug, video } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
-      const holder = holderOf(task, worker.id)
+      const { holder, job, slug, task, video } = yield* claimedVideo()
       for (const [n, name] of ["seg_00000.m4s", "seg_00001.m4s", "seg_00002.m4s"].entries()) {
         yield* jobs.register({ video }, holder, fileOf(name, n + 1))
       }
@@ -82,10 +77,7 @@ export const outputs = (test: Test) => {
   test("undoes a completion whose publication did not work", () =>
     Effect.gen(function* () {
       const jobs = yield* JobStore
-      const worker = yield* addWorker()
-      const { job, video } = yield* addVideo()
-      const task = yield* claimOne(worker.id)
-      const holder = holderOf(task, worker.id)
+      const { holder, job, video } = yield* claimedVideo()
       yield* jobs.register({ video }, holder, fileOf("seg_00000.m4s"))
       const failure = yield* Effect.flip(complete(job, holder, () => Effect.fail("disk" as const)))
       assert.strictEqual(failure, "disk")
