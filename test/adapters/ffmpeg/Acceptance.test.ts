@@ -226,7 +226,8 @@ layer(adapters, { excludeTestServices: true, timeout: "60 seconds" })("an output
 
   it.effect("of a source with one bad place is made, and tells of it", () =>
     Effect.gen(function* () {
-      const plan = yield* planOf(at("film.mp4"))
+      // On a busy machine one of several threads may mark a picture as bad when ffmpeg has looked at it already.
+      const plan = { ...(yield* planOf(at("film.mp4"))), threads: 1 }
       const events = yield* encode(plan, yield* damaged("film.mp4", flipped(2)), "scratched")
       yield* judge(plan, "scratched", namesOf(events))
       const [told] = events.filter((event) => event._tag === "Damaged")
